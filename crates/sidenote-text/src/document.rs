@@ -1,0 +1,78 @@
+//! What a file becomes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Span;
+
+/// A file on its way to become a document.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceFile<'a> {
+    /// File name with extension, for the format and as the title of last resort. Never opened.
+    pub name: &'a str,
+    /// The whole file.
+    pub bytes: &'a [u8],
+}
+
+/// A format that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// CommonMark with tables.
+    Markdown,
+    /// Plain text.
+    Text,
+    /// HTML.
+    Html,
+    /// PDF with a text layer.
+    Pdf,
+}
+
+/// The normal form of a file: text, and where in it things are. All spans are byte offsets into `text`, ascending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// What it was read as.
+    pub format: Format,
+    /// From the format's own metadata, else the first top heading, else `None`.
+    pub title: Option<String>,
+    /// ISO 639-1 where it has one, else ISO 639-3; `None` where the text is too short to tell.
+    pub language: Option<String>,
+    /// The stored text. For UTF-8 Markdown and text the file's bytes exactly (a byte order mark included).
+    pub text: String,
+    /// Headings in order.
+    pub headings: Vec<Heading>,
+    /// Pages in order; empty where the format has none.
+    pub pages: Vec<Page>,
+    /// Tables in order; empty where there are none.
+    pub tables: Vec<Table>,
+    /// Things a user should know although the file was read: pages without text, bytes that were not UTF-8.
+    pub warnings: Vec<String>,
+}
+
+/// A heading.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heading {
+    /// 1 is the outermost, 6 the innermost.
+    pub level: u8,
+    /// The heading's words, markup and line breaks removed.
+    pub title: String,
+    /// The heading in the text, markup included. It rules from its end to the next heading of its level or above.
+    pub span: Span,
+}
+
+/// A page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// 1-based.
+    pub number: u32,
+    /// The page's text.
+    pub span: Span,
+}
+
+/// A table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The whole table, header included.
+    pub span: Span,
+    /// The header row.
+    pub header: Span,
+}

@@ -1,0 +1,18 @@
+//! A file becomes a document, a document becomes chunks. Pure and synchronous: bytes in, values out; nothing here
+//! opens a file, starts a thread or knows a model.
+//!
+//! ```text
+//! SourceFile > extract > Document{text, headings, pages, tables} > chunk_document > Chunk{span, page, heading, text}
+//! ```
+//!
+//! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
+
+mod chunk;
+mod document;
+mod error;
+mod span;
+
+pub use chunk::{Chunk, ChunkOptions, TokenCounter};
+pub use document::{Document, Format, Heading, Page, SourceFile, Table};
+pub use error::ExtractError;
+pub use span::Span;

@@ -1,0 +1,375 @@
+//! Every setting, with its default, range and meaning.
+//!
+//! `config.toml` at the repository root documents the same keys for people; a test of the command line keeps the two
+//! equal. Reading files, the environment and flags is the host's business: the engine takes the resolved value.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// All settings. `Config::default()` is what the documentation describes; [`Config::validate`] checks the ranges.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Folders.
+    pub paths: Paths,
+    /// Which models.
+    pub models: Models,
+    /// Reading files.
+    pub ingest: Ingest,
+    /// Cutting documents into chunks.
+    pub chunk: Chunking,
+    /// The vector index.
+    pub index: VectorIndexing,
+    /// Embedding.
+    pub embed: Embedding,
+    /// Retrieval.
+    pub search: Search,
+    /// Answers.
+    pub answer: Answering,
+    /// The language model.
+    pub llm: Llm,
+}
+
+/// Folders. The engine wants both; the command line fills empty ones with the XDG data home.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Paths {
+    /// Documents and indexes.
+    pub data: PathBuf,
+    /// Models and the ONNX Runtime.
+    pub models: PathBuf,
+}
+
+/// Which models. Each is a name of the manifest or a path of one's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// Embedding model: a manifest name, or a folder with `model.onnx` and `tokenizer.json`.
+    pub embedder: String,
+    /// Language model: a manifest name, or a GGUF file.
+    pub generator: String,
+    /// ONNX Runtime: a manifest name, or a shared library.
+    pub runtime: String,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            embedder: "all-minilm-l6-v2-int8".into(),
+            generator: "qwen2.5-coder-1.5b-instruct-q4_k_m".into(),
+            runtime: "onnxruntime-1.31.1".into(),
+        }
+    }
+}
+
+/// Where extraction runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// In a child process with limits on memory and time, without files and network.
+    #[default]
+    Worker,
+    /// In this process: faster to start, and a hostile file can take it down. An explicit choice.
+    InProcess,
+}
+
+/// Reading files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// Largest file in bytes, 1 to 17,179,869,184 (16 GiB).
+    pub max_file_bytes: u64,
+    /// Largest extracted text in bytes, 1 to 1,073,741,824 (1 GiB).
+    pub max_text_bytes: usize,
+    /// Most pages of a document, 1 to 1,000,000.
+    pub max_pages: usize,
+    /// Where extraction runs.
+    pub isolation: Isolation,
+    /// Most seconds for one file's extraction, 1 to 3,600.
+    pub extract_timeout_seconds: u64,
+    /// Most memory of the extraction worker in bytes, 268,435,456 (256 MiB) upward.
+    pub extract_memory_bytes: u64,
+    /// Whether symbolic links inside an ingested folder are followed.
+    pub follow_symlinks: bool,
+    /// Whether files and folders whose name begins with a dot are read.
+    pub include_hidden: bool,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 256 << 20,
+            max_text_bytes: 64 << 20,
+            max_pages: 20_000,
+            isolation: Isolation::Worker,
+            extract_timeout_seconds: 60,
+            extract_memory_bytes: 2 << 30,
+            follow_symlinks: false,
+            include_hidden: false,
+        }
+    }
+}
+
+/// Cutting documents into chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chunking {
+    /// Most tokens of a chunk, heading prefix and special tokens included; 32 to the embedding model's limit.
+    pub max_tokens: usize,
+    /// Most tokens of the heading prefix, 0 to half of `max_tokens`.
+    pub max_prefix_tokens: usize,
+}
+
+impl Default for Chunking {
+    fn default() -> Self {
+        Self { max_tokens: 256, max_prefix_tokens: 48 }
+    }
+}
+
+/// Which vector index serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VectorIndexKind {
+    /// Exact below `hnsw_min_vectors`, HNSW from there up.
+    #[default]
+    Auto,
+    /// Always the exact scan.
+    Exact,
+    /// HNSW segments at any size.
+    Hnsw,
+}
+
+/// The vector index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VectorIndexing {
+    /// Which vector index serves.
+    pub vector: VectorIndexKind,
+    /// Vectors from which `auto` builds HNSW segments, 1 upward.
+    pub hnsw_min_vectors: usize,
+    /// HNSW candidate list of a search, 1 to 10,000; larger is slower and finds more.
+    pub ef_search: usize,
+}
+
+impl Default for VectorIndexing {
+    fn default() -> Self {
+        Self { vector: VectorIndexKind::Auto, hnsw_min_vectors: 20_000, ef_search: 64 }
+    }
+}
+
+/// Embedding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Embedding {
+    /// Threads that embed, each with the model's weights of its own; 0 means one a core, 64 at most.
+    pub workers: usize,
+}
+
+/// Which legs a search uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SearchMode {
+    /// BM25 and vectors, fused.
+    #[default]
+    Hybrid,
+    /// BM25 alone.
+    Lexical,
+    /// Vectors alone.
+    Dense,
+}
+
+/// How the two rankings become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fusion {
+    /// Weighted sum of min-max normalised scores.
+    #[default]
+    MinMax,
+    /// Reciprocal rank fusion, k = 60.
+    Rrf,
+}
+
+/// Retrieval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// Which legs a search uses.
+    pub mode: SearchMode,
+    /// Hits shown, 1 to 1,000.
+    pub limit: usize,
+    /// Candidates that each leg hands to fusion, `limit` to 10,000.
+    pub candidates: usize,
+    /// How the two rankings become one.
+    pub fusion: Fusion,
+    /// Weight of the BM25 leg, 0 to 1; the vectors have the rest. 0 or 1 leaves one leg out.
+    pub lexical_weight: f32,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { mode: SearchMode::Hybrid, limit: 10, candidates: 200, fusion: Fusion::MinMax, lexical_weight: 0.5 }
+    }
+}
+
+/// Answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Answering {
+    /// Passages looked at, 1 to 50.
+    pub passages: usize,
+    /// Most tokens of passages in the prompt, 128 upward; capped by the context window.
+    pub context_tokens: usize,
+    /// Most tokens of an answer, 8 to 4,096.
+    pub max_tokens: usize,
+    /// Confidence under which the answer is "the documents do not say", 0 to 1.
+    pub min_confidence: f32,
+    /// Sampling temperature, 0 to 2; 0 is greedy: the same question gives the same answer.
+    pub temperature: f32,
+    /// Seed of sampling when the temperature is above 0.
+    pub seed: u64,
+}
+
+impl Default for Answering {
+    fn default() -> Self {
+        Self { passages: 8, context_tokens: 1_000, max_tokens: 160, min_confidence: 0.5, temperature: 0.0, seed: 1 }
+    }
+}
+
+/// The language model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Llm {
+    /// Context window in tokens, 512 to the model's; 0 means the model's own, 8,192 at most.
+    pub context_tokens: usize,
+    /// Threads, 1 to 512; 0 means one a physical core.
+    pub threads: usize,
+    /// Tokens of the prompt read at a time, 32 to 2,048; smaller stops sooner, larger reads faster.
+    pub prefill_tokens: usize,
+}
+
+impl Default for Llm {
+    fn default() -> Self {
+        Self { context_tokens: 0, threads: 0, prefill_tokens: 512 }
+    }
+}
+
+impl Config {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the key, its value and the range.
+    pub fn validate(&self) -> Result<(), Error> {
+        range("ingest.max_file_bytes", self.ingest.max_file_bytes, 1, 16 << 30)?;
+        range("ingest.max_text_bytes", self.ingest.max_text_bytes, 1, 1 << 30)?;
+        range("ingest.max_pages", self.ingest.max_pages, 1, 1_000_000)?;
+        range("ingest.extract_timeout_seconds", self.ingest.extract_timeout_seconds, 1, 3_600)?;
+        range("ingest.extract_memory_bytes", self.ingest.extract_memory_bytes, 256 << 20, u64::MAX)?;
+        range("chunk.max_tokens", self.chunk.max_tokens, 32, 8_192)?;
+        range("chunk.max_prefix_tokens", self.chunk.max_prefix_tokens, 0, self.chunk.max_tokens / 2)?;
+        range("index.hnsw_min_vectors", self.index.hnsw_min_vectors, 1, usize::MAX)?;
+        range("index.ef_search", self.index.ef_search, 1, 10_000)?;
+        range("embed.workers", self.embed.workers, 0, 64)?;
+        range("search.limit", self.search.limit, 1, 1_000)?;
+        range("search.candidates", self.search.candidates, self.search.limit, 10_000)?;
+        range("search.lexical_weight", self.search.lexical_weight, 0.0, 1.0)?;
+        range("answer.passages", self.answer.passages, 1, 50)?;
+        range("answer.context_tokens", self.answer.context_tokens, 128, 1 << 20)?;
+        range("answer.max_tokens", self.answer.max_tokens, 8, 4_096)?;
+        range("answer.min_confidence", self.answer.min_confidence, 0.0, 1.0)?;
+        range("answer.temperature", self.answer.temperature, 0.0, 2.0)?;
+        if self.llm.context_tokens != 0 {
+            range("llm.context_tokens", self.llm.context_tokens, 512, 1 << 20)?;
+        }
+        range("llm.threads", self.llm.threads, 0, 512)?;
+        range("llm.prefill_tokens", self.llm.prefill_tokens, 32, 2_048)
+    }
+
+    /// Names of all keys, as `section.key`, in order of the alphabet.
+    pub fn keys() -> Vec<String> {
+        let mut keys = Vec::new();
+        if let serde_json::Value::Object(sections) = default_value() {
+            for (section, entries) in &sections {
+                if let serde_json::Value::Object(entries) = entries {
+                    keys.extend(entries.keys().map(|key| format!("{section}.{key}")));
+                }
+            }
+        }
+        keys.sort();
+        keys
+    }
+
+    /// Sets one key from text, as an environment variable gives it.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the key is unknown or the text is not of its type. Ranges are for [`Config::validate`].
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), Error> {
+        let bad = |problem: String| Error::Config { key: key.to_owned(), problem };
+        let mut value = serde_json::to_value(&*self).map_err(|error| bad(error.to_string()))?;
+        let slot = key
+            .split_once('.')
+            .and_then(|(section, name)| value.get_mut(section)?.get_mut(name))
+            .ok_or_else(|| bad("there is no such key".into()))?;
+        *slot = if slot.is_string() {
+            serde_json::Value::String(text.to_owned())
+        } else {
+            serde_json::from_str(text).map_err(|_| bad(format!("`{text}` is not a value of its type")))?
+        };
+        *self = serde_json::from_value(value).map_err(|error| bad(format!("`{text}`: {error}")))?;
+        Ok(())
+    }
+}
+
+fn default_value() -> serde_json::Value {
+    serde_json::to_value(Config::default()).unwrap_or_default()
+}
+
+fn range<T: PartialOrd + std::fmt::Display>(key: &str, value: T, low: T, high: T) -> Result<(), Error> {
+    // A NaN is inside no range: the comparison is written so that it fails.
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(Error::Config { key: key.to_owned(), problem: format!("`{value}` is outside {low} to {high}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_key_value_and_range() {
+        let mut config = Config::default();
+        config.set("search.limit", "0").unwrap();
+        assert_eq!(config.validate().unwrap_err().to_string(), "configuration key `search.limit`: `0` is outside 1 to 1000");
+        config = Config::default();
+        config.search.lexical_weight = f32::NAN;
+        assert!(config.validate().is_err());
+    }
+
+    #[test]
+    fn keys_are_set_from_text_by_their_own_type() {
+        let mut config = Config::default();
+        config.set("models.generator", "42").unwrap();
+        assert_eq!(config.models.generator, "42");
+        config.set("search.mode", "dense").unwrap();
+        assert_eq!(config.search.mode, SearchMode::Dense);
+        config.set("ingest.follow_symlinks", "true").unwrap();
+        assert!(config.ingest.follow_symlinks);
+        for (key, text) in [("search.mode", "fast"), ("search.limit", "ten"), ("search.nothing", "1"), ("limit", "1")] {
+            assert!(config.set(key, text).unwrap_err().to_string().contains(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_key_can_be_read_back() {
+        assert!(Config::keys().contains(&"llm.threads".to_owned()));
+        assert!(Config::keys().len() > 30, "{:?}", Config::keys());
+    }
+}
