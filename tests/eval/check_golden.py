@@ -136,18 +136,14 @@ def answer_problems(question):
 
 
 def normalise(text):
-    """Lower case, no punctuation, no articles, white space folded; the judge does the same.
+    """Lower case, no punctuation, no articles, white space folded, as in judge.rs.
 
-    A comma between digits vanishes (1,240 is 1240); any other mark between digits stays (8:45, 1203/9).
+    Inside a number a comma vanishes (1,240 is 1240) and a point stays (4.5).
     """
-    text = unicodedata.normalize("NFKC", text).lower()
-    text = re.sub(r"(?<=\d),(?=\d)", "", text)
-    out = []
-    for i, c in enumerate(text):
-        mark = unicodedata.category(c)[0] in "PSC" or c.isspace()
-        inside = 0 < i < len(text) - 1 and text[i - 1].isdigit() and text[i + 1].isdigit() and not c.isspace()
-        out.append(" " if mark and not inside else c)
-    return " ".join(word for word in "".join(out).split() if word not in ("a", "an", "the"))
+    text = re.sub(r"(?<=[0-9]),(?=[0-9])", "", text.lower())
+    text = re.sub(r"(?<![0-9])\.|\.(?![0-9])", " ", text)
+    text = "".join(c if c.isalnum() or c == "." else " " for c in text)
+    return " ".join(word for word in text.split() if word not in ("a", "an", "the"))
 
 
 def contains(text, part):
