@@ -1,1 +1,19 @@
-//! .
+//! The wire: the JSON that leaves the program, the same for the command line and for HTTP. The router joins these types
+//! when the endpoint does.
+//!
+//! The engine's types are not the wire's: a field of the engine may change its name or its unit, the wire does not.
+//! `From<&sidenote::X>` is the only bridge, and `schema/` holds what came out of it as JSON Schema. A test makes the
+//! schemas anew and compares.
+
+mod convert;
+mod print;
+mod schema;
+mod wire;
+
+pub use print::to_safe_json;
+pub use schema::{Schema, schemas};
+pub use wire::{
+    Answer, AnswerMillis, AnswerTokens, AskEvent, Citation, CollectionStatus, Completions, ConfigReport, ConfigSetting,
+    Document, DocumentList, ErrorBody, ErrorReport, FailedFile, Hit, IngestReport, KvStatus, LeftOut, ModelFile,
+    ModelList, ModelRow, ModelsStatus, RemoveReport, SearchMillis, SearchReport, Sentence, Span, Status,
+};

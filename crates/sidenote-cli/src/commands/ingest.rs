@@ -1,0 +1,111 @@
+//! `sidenote ingest`.
+
+use sidenote::{FileOutcome, IngestEvent, IngestRequest};
+use sidenote_http::IngestReport;
+
+use super::Session;
+use crate::{
+    args::IngestArgs,
+    exit::Exit,
+    format::{bytes, counted, duration},
+    output::Output,
+    progress::{Progress, Talk},
+    terminal::one_line,
+};
+
+/// Reads files and folders.
+pub(crate) fn run(session: &Session, args: &IngestArgs) -> anyhow::Result<Exit> {
+    let output = &session.output;
+    let mut request = IngestRequest::new(&args.paths);
+    request.collection = session.collection.clone().unwrap_or_else(|| sidenote::DEFAULT_COLLECTION.into());
+    request.keep_missing = args.keep_missing;
+    request.allow_empty_root = args.allow_empty_root;
+    request.rehash = args.rehash;
+    let mut progress = Progress::new(output.talk);
+    if output.talk == Talk::Bar {
+        progress.phase("looking through the folders");
+    }
+    let report = session.engine()?.ingest(&request, &mut |event| show(&event, &mut progress, output), &session.cancel);
+    progress.finish();
+    let report = report?;
+    let exit = if report.interrupted {
+        Exit::Interrupted
+    } else if report.failed.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Partly
+    };
+    let wire = IngestReport::from(&report);
+    if output.json {
+        output.print_json(&wire)?;
+    } else {
+        print_report(&report, &wire, output)?;
+    }
+    Ok(exit)
+}
+
+fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
+    match *event {
+        IngestEvent::Scanned { files, bytes: size, unchanged } => {
+            let found = format!(
+                "{} found, {} unchanged, {} to read",
+                counted(files as u64, "file"),
+                crate::format::thousands(unchanged as u64),
+                bytes(size)
+            );
+            progress.phase(&found);
+        }
+        IngestEvent::Progress { files_done, files_total, bytes_done, bytes_total, chunks_embedded } => {
+            let seconds = progress.seconds();
+            let what = format!(
+                "{files_done}/{files_total} files, {}, {:.0} chunks/s",
+                counted(chunks_embedded as u64, "chunk"),
+                if seconds > 0.0 { chunks_embedded as f64 / seconds } else { 0.0 }
+            );
+            progress.update(bytes_done, bytes_total, &what);
+        }
+        IngestEvent::Warning { path, text } => progress.note(&format!("warning: {}: {text}", output.names.short(path))),
+        IngestEvent::File { path, outcome, chunks } => {
+            if output.verbose > 0 {
+                let path = output.names.short(path);
+                progress.note(&match outcome {
+                    FileOutcome::Added => format!("added {path}, {}", counted(chunks as u64, "chunk")),
+                    FileOutcome::Updated => format!("updated {path}, {}", counted(chunks as u64, "chunk")),
+                    FileOutcome::Unchanged => format!("unchanged {path}"),
+                    FileOutcome::Removed => format!("removed {path}"),
+                    FileOutcome::Failed(reason) => format!("failed {path}: {reason}"),
+                });
+            }
+        }
+    }
+}
+
+fn print_report(report: &sidenote::IngestReport, wire: &IngestReport, output: &Output) -> anyhow::Result<()> {
+    let changed = wire.added + wire.updated + wire.removed;
+    let mut lines = Vec::new();
+    if report.interrupted {
+        lines.push("Interrupted; what was finished is kept. The same command goes on from here.".to_owned());
+    }
+    lines.push(if changed == 0 && wire.failed.is_empty() && !report.interrupted {
+        if wire.unchanged == 0 {
+            "Nothing to read: no files found.".to_owned()
+        } else {
+            format!("Nothing changed: {} up to date.", counted(wire.unchanged, "document"))
+        }
+    } else {
+        let mut parts = vec![format!("{} added", counted(wire.added, "document"))];
+        for (number, what) in [(wire.updated, "updated"), (wire.unchanged, "unchanged"), (wire.removed, "removed")] {
+            if number > 0 {
+                parts.push(format!("{} {what}", crate::format::thousands(number)));
+            }
+        }
+        format!("{}; {} in {}.", parts.join(", "), counted(wire.chunks, "chunk"), duration(wire.seconds))
+    });
+    if !report.failed.is_empty() {
+        lines.push(format!("{} could not be read:", counted(report.failed.len() as u64, "file")));
+        for failed in &report.failed {
+            lines.push(format!("  {}: {}", output.names.short(&failed.path), one_line(&failed.reason)));
+        }
+    }
+    output.print(&lines.join("\n"))
+}

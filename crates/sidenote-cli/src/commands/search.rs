@@ -1,0 +1,96 @@
+//! `sidenote search`.
+
+use sidenote::{Hit, SearchMode, SearchRequest};
+use sidenote_http::SearchReport;
+
+use super::{Session, absolute};
+use crate::{
+    args::{Mode, SearchArgs},
+    exit::Exit,
+    format::{PathNames, duration},
+    output::Output,
+    terminal::{Terminal, one_line},
+};
+
+/// Finds passages.
+pub(crate) fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Exit> {
+    let (output, config) = (&session.output, &session.settings.config);
+    let mut request = SearchRequest::new(args.query.join(" "));
+    request.limit = args.limit.unwrap_or(config.search.limit);
+    request.mode = match args.mode {
+        None => config.search.mode,
+        Some(Mode::Hybrid) => SearchMode::Hybrid,
+        Some(Mode::Lexical) => SearchMode::Lexical,
+        Some(Mode::Dense) => SearchMode::Dense,
+    };
+    request.collection = session.collection.clone();
+    request.path_prefix = args.under.as_deref().map(absolute);
+    let report = session.engine()?.search(&request)?;
+    let exit = if report.hits.is_empty() { Exit::Nothing } else { Exit::Done };
+    let wire = SearchReport::from(&report);
+    if output.json {
+        output.print_json(&wire)?;
+        return Ok(exit);
+    }
+    if report.hits.is_empty() {
+        output.print("Nothing found.")?;
+        return Ok(exit);
+    }
+    let parts: Vec<String> = report.hits.iter().map(|hit| shown(hit, output)).collect();
+    output.print(&parts.join(if output.terminal.is_terminal { "\n\n" } else { "\n" }))?;
+    if output.verbose > 0 {
+        output.print(&output.terminal.dim(&timings(&wire)))?;
+    }
+    Ok(exit)
+}
+
+/// A hit as people read it: rank and place, the snippet, scores with `-v`.
+fn shown(hit: &Hit, output: &Output) -> String {
+    let terminal = output.terminal;
+    let rank = terminal.accent(&format!("{:>2}", hit.rank));
+    let mut lines = vec![format!("{rank}  {}", terminal.bold(&place_of(hit, &output.names)))];
+    if let Some(header) = &hit.table_header {
+        lines.push(terminal.dim(&terminal.indented(&one_line(header), 4)));
+    }
+    lines.push(terminal.indented(&snippet(hit), 4));
+    if output.verbose > 0 {
+        let rank = |name: &str, rank: Option<usize>| rank.map(|rank| format!("{name} {rank}"));
+        let mut scores = vec![format!("score {:.3}", hit.score)];
+        scores.extend(rank("words", hit.lexical_rank));
+        scores.extend(rank("meaning", hit.dense_rank));
+        scores.extend(hit.rerank_score.map(|score| format!("reranker {score:.3}")));
+        scores.push(format!("bytes {}..{}", hit.span.start, hit.span.end));
+        lines.push(terminal.dim(&format!("    {}", scores.join(", "))));
+    }
+    lines.join("\n")
+}
+
+/// Where a hit stands.
+pub(super) fn place_of(hit: &Hit, names: &PathNames) -> String {
+    names.place(&hit.document.path, hit.page, hit.part.as_deref(), &hit.heading)
+}
+
+/// The snippet, with dots where the passage goes on.
+fn snippet(hit: &Hit) -> String {
+    let before = if hit.snippet.start > hit.span.start { "… " } else { "" };
+    let after = if hit.snippet.end < hit.span.end { " …" } else { "" };
+    format!("{before}{}{after}", one_line(hit.snippet_text()))
+}
+
+fn timings(report: &SearchReport) -> String {
+    let millis = &report.timings_ms;
+    let time = |millis: f64| duration(millis / 1000.0);
+    let rerank = millis.rerank.map(|millis| format!(", rerank {}", time(millis))).unwrap_or_default();
+    let (embed, words, meaning) = (time(millis.embed), time(millis.lexical), time(millis.dense));
+    format!("{} (embed {embed}, words {words}, meaning {meaning}{rerank})", time(millis.total))
+}
+
+/// A few hits in a line each: what is closest, where there is no answer.
+pub(super) fn closest(hits: &[Hit], names: &PathNames, terminal: Terminal) -> String {
+    let lines: Vec<String> = hits
+        .iter()
+        .take(3)
+        .map(|hit| format!("  {}\n{}", place_of(hit, names), terminal.dim(&terminal.indented(&snippet(hit), 4))))
+        .collect();
+    lines.join("\n")
+}

@@ -1,0 +1,220 @@
+//! From the engine's types to the wire's: the only place that knows both.
+
+use crate::wire;
+
+/// What the engine counts in `usize` is `u64` on the wire, the same on every platform.
+fn count(number: usize) -> u64 {
+    number as u64
+}
+
+impl From<&sidenote::Document> for wire::Document {
+    fn from(document: &sidenote::Document) -> Self {
+        Self {
+            id: document.id.0,
+            path: document.path.to_string_lossy().into_owned(),
+            uri: document.uri.clone(),
+            title: document.title.clone(),
+            collection: document.collection.clone(),
+            part: document.part.clone(),
+            page_count: document.page_count,
+            language: document.language.clone(),
+            modified: document.modified.clone(),
+            stale: document.stale,
+        }
+    }
+}
+
+impl From<sidenote::Span> for wire::Span {
+    fn from(span: sidenote::Span) -> Self {
+        Self { start: count(span.start), end: count(span.end) }
+    }
+}
+
+impl From<&sidenote::Hit> for wire::Hit {
+    fn from(hit: &sidenote::Hit) -> Self {
+        Self {
+            rank: count(hit.rank),
+            chunk: hit.chunk.0,
+            document: (&hit.document).into(),
+            page: hit.page,
+            part: hit.part.clone(),
+            heading: hit.heading.clone(),
+            span: hit.span.into(),
+            text: hit.text.clone(),
+            score: hit.score,
+            lexical_rank: hit.lexical_rank.map(count),
+            dense_rank: hit.dense_rank.map(count),
+            rerank_score: hit.rerank_score,
+        }
+    }
+}
+
+impl From<&sidenote::Citation> for wire::Citation {
+    fn from(citation: &sidenote::Citation) -> Self {
+        Self {
+            n: citation.n,
+            document: (&citation.document).into(),
+            page: citation.page,
+            part: citation.part.clone(),
+            heading: citation.heading.clone(),
+            span: citation.span.into(),
+            quote: citation.quote.clone(),
+        }
+    }
+}
+
+impl From<&sidenote::AnswerSentence> for wire::Sentence {
+    fn from(sentence: &sidenote::AnswerSentence) -> Self {
+        Self { text: sentence.text.clone(), citations: sentence.citations.clone(), supported: sentence.supported }
+    }
+}
+
+impl From<&sidenote::Answer> for wire::Answer {
+    fn from(answer: &sidenote::Answer) -> Self {
+        let timings = &answer.timings;
+        Self {
+            question: answer.question.clone(),
+            answered: answer.answered,
+            reason: answer.reason.clone(),
+            confidence: answer.confidence,
+            answer: answer.answer.clone(),
+            sentences: answer.sentences.iter().map(Into::into).collect(),
+            citations: answer.citations.iter().map(Into::into).collect(),
+            passages: answer.passages.iter().map(Into::into).collect(),
+            left_out: answer
+                .left_out
+                .iter()
+                .map(|left| wire::LeftOut { chunk: left.chunk.0, tokens: count(left.tokens), why: left.why.clone() })
+                .collect(),
+            timings_ms: wire::AnswerMillis {
+                load: timings.load,
+                retrieve: timings.retrieve,
+                rerank: timings.rerank,
+                prefill: timings.prefill,
+                first_token: timings.first_token,
+                first_sentence: timings.first_sentence,
+                decode: timings.decode,
+                total: timings.total,
+            },
+            tokens: wire::AnswerTokens {
+                prompt: count(answer.tokens.prompt),
+                reused: count(answer.tokens.reused),
+                generated: count(answer.tokens.generated),
+            },
+            model: answer.model.clone(),
+            seed: answer.seed,
+        }
+    }
+}
+
+impl wire::AskEvent {
+    /// The event on the wire; `None` for a phase, which is the terminal's business alone.
+    pub fn from_engine(event: &sidenote::AskEvent<'_>) -> Option<Self> {
+        match *event {
+            sidenote::AskEvent::Phase(_) => None,
+            sidenote::AskEvent::Token(text) => Some(Self::Token { text: text.to_owned() }),
+            sidenote::AskEvent::Sentence { sentence, citations } => Some(Self::Sentence {
+                sentence: sentence.into(),
+                citations: citations.iter().map(Into::into).collect(),
+            }),
+            sidenote::AskEvent::Retract(text) => Some(Self::Retract { text: text.to_owned() }),
+            sidenote::AskEvent::Final(answer) => Some(Self::Final(Box::new(answer.into()))),
+        }
+    }
+}
+
+impl From<&sidenote::SearchReport> for wire::SearchReport {
+    fn from(report: &sidenote::SearchReport) -> Self {
+        Self {
+            query: report.query.clone(),
+            hits: report.hits.iter().map(Into::into).collect(),
+            timings_ms: wire::SearchMillis {
+                embed: report.timings.embed,
+                lexical: report.timings.lexical,
+                dense: report.timings.dense,
+                rerank: report.timings.rerank,
+                total: report.timings.total,
+            },
+        }
+    }
+}
+
+impl From<&sidenote::FailedFile> for wire::FailedFile {
+    fn from(failed: &sidenote::FailedFile) -> Self {
+        Self { path: failed.path.to_string_lossy().into_owned(), reason: failed.reason.clone() }
+    }
+}
+
+impl From<&sidenote::IngestReport> for wire::IngestReport {
+    fn from(report: &sidenote::IngestReport) -> Self {
+        Self {
+            added: count(report.added),
+            updated: count(report.updated),
+            unchanged: count(report.unchanged),
+            removed: count(report.removed),
+            failed: report.failed.iter().map(Into::into).collect(),
+            chunks: count(report.chunks),
+            seconds: report.seconds,
+        }
+    }
+}
+
+impl From<&sidenote::Status> for wire::Status {
+    fn from(status: &sidenote::Status) -> Self {
+        Self {
+            documents: status.documents,
+            chunks: status.chunks,
+            vectors: status.vectors,
+            bytes: status.bytes,
+            generation: status.generation,
+            collections: status
+                .collections
+                .iter()
+                .map(|collection| wire::CollectionStatus {
+                    name: collection.name.clone(),
+                    documents: collection.documents,
+                    chunks: collection.chunks,
+                })
+                .collect(),
+            models: wire::ModelsStatus {
+                embedding: status.embedding_model.clone(),
+                generation: status.generation_model.clone(),
+            },
+            // The KV cache lives in memory for as long as the process does: nothing of it is in the data folder.
+            kv: wire::KvStatus { bytes: 0, sequences: 0, hit_rate: None },
+        }
+    }
+}
+
+impl From<&sidenote::RemoveReport> for wire::RemoveReport {
+    fn from(report: &sidenote::RemoveReport) -> Self {
+        Self { removed: count(report.removed), purged: count(report.purged) }
+    }
+}
+
+impl From<&sidenote::Error> for wire::ErrorReport {
+    fn from(error: &sidenote::Error) -> Self {
+        Self {
+            error: wire::ErrorBody {
+                kind: error.kind().as_str().into(),
+                message: message_of(error),
+                hint: error.hint(),
+                path: error.path().map(|path| path.to_string_lossy().into_owned()),
+            },
+        }
+    }
+}
+
+/// The message and its causes, each said once.
+fn message_of(error: &sidenote::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}

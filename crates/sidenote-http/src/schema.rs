@@ -1,0 +1,37 @@
+//! JSON Schema, made from the types.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+
+use crate::wire;
+
+/// A named JSON Schema.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    /// Name of its file in `schema/`, without the ending.
+    pub name: &'static str,
+    /// The schema, draft 2020-12.
+    pub schema: serde_json::Value,
+}
+
+/// The schema of every value that leaves the program: one for each command, one for streamed events, one for errors.
+pub fn schemas() -> Vec<Schema> {
+    vec![
+        schema::<wire::Answer>("ask"),
+        schema::<wire::Completions>("completions"),
+        schema::<wire::ConfigReport>("config"),
+        schema::<wire::DocumentList>("documents"),
+        schema::<wire::ErrorReport>("error"),
+        schema::<wire::AskEvent>("event"),
+        schema::<wire::IngestReport>("ingest"),
+        schema::<wire::ModelList>("models"),
+        schema::<wire::RemoveReport>("remove"),
+        schema::<wire::SearchReport>("search"),
+        schema::<wire::Status>("status"),
+    ]
+}
+
+fn schema<T: JsonSchema>(name: &'static str) -> Schema {
+    // As written, not as read: a field that may be null is still always there.
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    Schema { name, schema: generator.into_root_schema_for::<T>().to_value() }
+}

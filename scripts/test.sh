@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Sets up, then runs the format check, all tests and the lints. SIDENOTE_SLOW_TESTS=1 adds those that need the 1.5B model
+# or a long time. Tests that lack what they need print a line that begins with SKIPPED; the last lines count them.
+set -euo pipefail
+source "$(dirname "$0")/setup.sh"
+cd "$root"
+
+models=(all-minilm-l6-v2-int8 onnxruntime-1.31.1 smollm2-135m-instruct-q4_1)
+if [ -n "${SIDENOTE_SLOW_TESTS:-}" ]; then models+=(qwen2.5-coder-1.5b-instruct-q4_k_m); fi
+
+check_components() {
+    if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+        rustup component add rustfmt clippy || fail "rustfmt or clippy is missing" "rustup component add rustfmt clippy"
+    fi
+}
+
+build_tests() {
+    cargo test --release --locked --workspace --no-run --quiet
+}
+
+run_tests() {
+    local log=$CARGO_TARGET_DIR/test.log passed=0
+    # Tests that pass keep quiet unless asked; a skip must be seen.
+    cargo test --release --locked --workspace --no-fail-fast -- --show-output 2>&1 | tee "$log" || passed=$?
+    local skipped
+    skipped=$(grep -c '^SKIPPED' "$log" || true)
+    if [ "$skipped" -gt 0 ]; then
+        printf '    %d tests were skipped:\n' "$skipped"
+        grep '^SKIPPED' "$log" | sort | uniq -c
+    fi
+    return "$passed"
+}
+
+step "system packages" install_packages test
+step "Rust" check_cargo
+step "rustfmt and clippy" check_components
+step "format" cargo fmt --all --check
+step "build (the first one compiles llama.cpp and takes a while)" build_tests
+step "models" pull_models "${models[@]}"
+step "tests" run_tests
+step "lints" cargo clippy --release --locked --workspace --all-targets --quiet -- -D warnings
