@@ -8,11 +8,26 @@
 //! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
 
 mod chunk;
+mod chunk_cut;
+mod chunk_prefix;
 mod document;
+mod encoding;
 mod error;
+mod extract;
+mod format;
+mod html;
+mod html_filter;
+mod language;
+mod markdown;
+mod pdf;
+mod plain;
+mod sentence;
 mod span;
 
-pub use chunk::{Chunk, ChunkOptions, TokenCounter};
+pub use chunk::{Chunk, ChunkOptions, TokenCounter, chunk_document, embedded_hash};
 pub use document::{Document, Format, Heading, Page, SourceFile, Table};
 pub use error::ExtractError;
+pub use extract::{ExtractLimits, extract};
+pub use format::detect_format;
+pub use sentence::sentences;
 pub use span::Span;

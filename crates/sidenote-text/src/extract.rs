@@ -1,0 +1,103 @@
+//! A file becomes a document.
+
+use crate::{Document, ExtractError, Format, SourceFile, detect_format, html, language, markdown, pdf, plain};
+
+/// How much of a file is read before it is refused or cut.
+#[derive(Clone, Copy, Debug)]
+pub struct ExtractLimits {
+    /// Most bytes of extracted text; a longer text is an error, because half a document would answer wrongly. Default
+    /// 64 MiB.
+    pub max_text_bytes: usize,
+    /// Most pages read; later pages are left out with a warning. Default 20,000.
+    pub max_pages: usize,
+}
+
+impl Default for ExtractLimits {
+    fn default() -> Self {
+        Self { max_text_bytes: 64 << 20, max_pages: 20_000 }
+    }
+}
+
+/// Reads a file into a document.
+///
+/// # Errors
+/// Every variant of [`ExtractError`]; each is the file's fault and leaves nothing behind.
+pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Document, ExtractError> {
+    let format = detect_format(source)?;
+    let mut document = match format {
+        Format::Markdown => markdown::read(source.bytes, limits)?,
+        Format::Text => plain::read(source.bytes, limits)?,
+        Format::Html => html::read(source.bytes, limits)?,
+        Format::Pdf => pdf::read(source.bytes, limits)?,
+    };
+    check_length(&document.text, limits)?;
+    if is_blank(&document.text) {
+        return Err(ExtractError::Empty);
+    }
+    if document.language.is_none() {
+        document.language = language::detect(&document.text);
+    }
+    Ok(document)
+}
+
+/// Fails where `text` is over the limit.
+pub(crate) fn check_length(text: &str, limits: &ExtractLimits) -> Result<(), ExtractError> {
+    if text.len() > limits.max_text_bytes {
+        return Err(ExtractError::TooLong { limit: limits.max_text_bytes });
+    }
+    Ok(())
+}
+
+/// A byte order mark is no text, though it is no white space either.
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, bytes: &[u8]) -> Result<Document, ExtractError> {
+        extract(&SourceFile { name, bytes }, &ExtractLimits::default())
+    }
+
+    #[test]
+    fn a_file_without_words_is_empty() {
+        for (name, bytes) in [
+            ("a.md", &b""[..]),
+            ("a.txt", b" \n\t\n"),
+            ("a.txt", b"\xef\xbb\xbf \n"),
+            ("a.html", b"<html><body><script>x()</script></body></html>"),
+            ("a.pdf", b""),
+        ] {
+            assert_eq!(read(name, bytes), Err(ExtractError::Empty), "{name}");
+        }
+    }
+
+    #[test]
+    fn utf8_text_is_stored_byte_for_byte() {
+        let bytes = "\u{feff}# Größe\r\n\r\nzwei  Wörter\t\r\n\r\n\r\n".as_bytes();
+        for name in ["a.md", "a.txt", "a.csv", "a"] {
+            let document = read(name, bytes).expect("reads");
+            assert_eq!(document.text.as_bytes(), bytes, "{name}");
+            assert!(document.warnings.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_text_over_the_limit_is_refused_whole() {
+        let limits = ExtractLimits { max_text_bytes: 10, ..ExtractLimits::default() };
+        for name in ["a.md", "a.txt", "a.html"] {
+            let source = SourceFile { name, bytes: b"eleven byte" };
+            assert_eq!(extract(&source, &limits), Err(ExtractError::TooLong { limit: 10 }), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_language_is_told_where_the_text_is_long_enough() {
+        let german = "Die Reisekosten werden von der Abteilungsleitung genehmigt, bevor die Reise angetreten wird. \
+                      Belege sind innerhalb von vier Wochen einzureichen.";
+        assert_eq!(read("a.txt", german.as_bytes()).expect("reads").language.as_deref(), Some("de"));
+        assert_eq!(read("a.txt", b"ok").expect("reads").language, None);
+    }
+}

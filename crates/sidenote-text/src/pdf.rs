@@ -1,0 +1,5 @@
+//! PDF.
+use crate::{Document, ExtractError, ExtractLimits};
+pub(crate) fn read(_bytes: &[u8], _limits: &ExtractLimits) -> Result<Document, ExtractError> {
+    Err(ExtractError::Unsupported("application/pdf".to_owned()))
+}
