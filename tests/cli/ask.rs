@@ -1,0 +1,149 @@
+//! Questions and answers. The small model is real and not clever: what it may get wrong is its words, never the shape of
+//! an answer, and never a note.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::sandbox::{Sandbox, check_schema};
+
+const QUESTIONS: [&str; 4] = [
+    "Who approves travel expenses?",
+    "What may a hotel night cost?",
+    "When does the dishwasher run?",
+    "What is the barrier code?",
+];
+
+fn handbook() -> Option<Sandbox> {
+    let sandbox = Sandbox::with_models()?;
+    sandbox.write_handbook();
+    sandbox.ingest();
+    Some(sandbox)
+}
+
+/// Every number shown has a note, every note its document's own words.
+fn check_answer(answer: &Value) {
+    check_schema("ask", answer);
+    let notes: BTreeSet<u64> =
+        answer["citations"].as_array().unwrap().iter().map(|note| note["n"].as_u64().unwrap()).collect();
+    for sentence in answer["sentences"].as_array().unwrap() {
+        for n in sentence["citations"].as_array().unwrap() {
+            assert!(notes.contains(&n.as_u64().unwrap()), "{answer:#}");
+        }
+    }
+    for number in bracketed_numbers(answer["answer"].as_str().unwrap()) {
+        assert!(notes.contains(&number), "[{number}] has no note: {answer:#}");
+    }
+    for note in answer["citations"].as_array().unwrap() {
+        let stored = fs_err::read_to_string(note["document"]["path"].as_str().unwrap()).unwrap();
+        let at = |end: &str| usize::try_from(note["span"][end].as_u64().unwrap()).unwrap();
+        assert_eq!(&stored[at("start")..at("end")], note["quote"].as_str().unwrap());
+    }
+    assert_eq!(answer["answered"].as_bool().unwrap(), answer["reason"].is_null(), "{answer:#}");
+}
+
+fn bracketed_numbers(text: &str) -> Vec<u64> {
+    text.split('[').skip(1).filter_map(|rest| rest.split(']').next()?.parse().ok()).collect()
+}
+
+#[test]
+fn answers_carry_notes_with_the_documents_own_words() {
+    let Some(sandbox) = handbook() else { return };
+    let mut answered = 0;
+    for question in QUESTIONS {
+        let (code, answer) = sandbox.json(["ask", question]);
+        check_answer(&answer);
+        assert_eq!(code, i32::from(answer["answered"] == false), "{answer:#}");
+        assert!(answer["tokens"]["prompt"].as_u64().unwrap() > 0);
+        answered += usize::from(code == 0);
+    }
+    assert!(answered > 0, "not one of {} questions was answered", QUESTIONS.len());
+}
+
+#[test]
+fn streamed_events_end_in_the_answer_and_no_number_is_without_a_note() {
+    let Some(sandbox) = handbook() else { return };
+    let mut kinds = BTreeSet::new();
+    for question in QUESTIONS {
+        let run = sandbox.run(["ask", question, "--json", "--stream"]);
+        let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for event in &events {
+            check_schema("event", event);
+            kinds.insert(event["event"].as_str().unwrap().to_owned());
+        }
+        let finals: Vec<&Value> = events.iter().filter(|event| event["event"] == "final").collect();
+        assert_eq!(finals.len(), 1);
+        let last = events.last().unwrap();
+        assert_eq!(last["event"], "final");
+        check_answer(&last["data"]);
+        assert_eq!(run.code, i32::from(last["data"]["answered"] == false));
+        let settled: Vec<&Value> = events
+            .iter()
+            .filter(|event| event["event"] == "sentence")
+            .map(|event| &event["data"]["sentence"])
+            .collect();
+        if last["data"]["answered"] == true {
+            assert_eq!(settled, last["data"]["sentences"].as_array().unwrap().iter().collect::<Vec<_>>());
+        }
+    }
+    assert!(kinds.contains("token") && kinds.contains("final"), "{kinds:?}");
+}
+
+#[test]
+fn a_pipe_gets_settled_text_and_notes_without_escape_sequences() {
+    let Some(sandbox) = handbook() else { return };
+    for question in QUESTIONS {
+        let run = sandbox.run(["ask", question]);
+        assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "{run:?}");
+        if run.code == 0 {
+            assert!(run.stdout.contains("\n\n[1] docs/"), "{run:?}");
+            assert!(run.stdout.contains("\n    “"), "{run:?}");
+        } else {
+            assert_eq!(run.code, 1, "{run:?}");
+            assert!(run.stdout.starts_with("The documents do not say."), "{run:?}");
+            assert!(run.stdout.contains("\nClosest:\n  docs/"), "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_question_gets_the_same_answer() {
+    let Some(sandbox) = handbook() else { return };
+    let answer = || {
+        let answer = sandbox.json(["ask", QUESTIONS[0]]).1;
+        (answer["answer"].clone(), answer["citations"].clone(), answer["confidence"].clone())
+    };
+    assert_eq!(answer(), answer());
+}
+
+#[test]
+fn details_name_the_model_and_the_times() {
+    let Some(sandbox) = handbook() else { return };
+    let run = sandbox.run(["ask", QUESTIONS[0], "-v"]);
+    assert!(run.stdout.contains("smollm2-135m") && run.stdout.contains("reading "), "{run:?}");
+}
+
+#[test]
+fn a_question_longer_than_the_context_is_refused_with_its_length() {
+    let Some(mut sandbox) = handbook() else { return };
+    sandbox.set("SIDENOTE_LLM_CONTEXT_TOKENS", "512");
+    let (code, error) = sandbox.json(["ask", &"why and how ".repeat(500)]);
+    check_schema("error", &error);
+    assert_eq!((code, error["error"]["kind"].as_str()), (2, Some("question_too_long")), "{error}");
+    assert!(error["error"]["hint"].is_string(), "{error}");
+}
+
+#[test]
+fn an_empty_index_says_so_and_how_to_begin() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    for words in [["ask", "who?"], ["search", "who"], ["remove", "docs"]] {
+        let run = sandbox.run(words);
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{run:?}");
+        assert!(run.stderr.starts_with("error: nothing has been ingested yet\nhint: "), "{run:?}");
+        assert!(run.stderr.contains("sidenote ingest"), "{run:?}");
+    }
+    assert!(!sandbox.data().exists(), "asking leaves no trace");
+    let (code, status) = sandbox.json(["status"]);
+    check_schema("status", &status);
+    assert_eq!((code, status["documents"].as_u64()), (0, Some(0)));
+}

@@ -1,0 +1,126 @@
+//! Ingest, status, documents, remove.
+
+use super::sandbox::Sandbox;
+
+fn counts(value: &serde_json::Value) -> [u64; 4] {
+    ["added", "updated", "unchanged", "removed"].map(|name| value[name].as_u64().unwrap())
+}
+
+#[test]
+fn ingesting_twice_changes_nothing_and_says_so() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    let first = sandbox.ingest();
+    assert!(first.stdout.starts_with("3 documents added; "), "{first:?}");
+    let before = sandbox.json(["status"]).1;
+    let second = sandbox.ingest();
+    assert_eq!(second.stdout, "Nothing changed: 3 documents up to date.\n");
+    let after = sandbox.json(["status"]).1;
+    assert_eq!(before["generation"], after["generation"]);
+    assert_eq!(before["chunks"], after["chunks"]);
+}
+
+#[test]
+fn a_changed_file_replaces_its_chunks_and_a_vanished_one_goes() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    sandbox.write("parking.txt", "Visitors park on the spaces 30 to 34 now. The barrier is gone.\n");
+    fs_err::remove_file(sandbox.docs().join("kitchen.md")).unwrap();
+    let listed = sandbox.json(["documents"]).1;
+    let stale: Vec<&str> = listed["documents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|document| document["stale"] == true)
+        .map(|document| document["path"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(stale, ["kitchen.md", "parking.txt"]);
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, counts(&report)), (0, [0, 1, 1, 1]));
+    for (query, found) in [("4711", false), ("dishwasher", false), ("barrier", true)] {
+        let (code, value) = sandbox.json(["search", query, "--mode", "lexical"]);
+        assert_eq!(code, i32::from(!found), "{query}: {value}");
+    }
+}
+
+#[test]
+fn keeping_missing_documents_is_a_flag_and_an_empty_folder_removes_nothing_by_itself() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    fs_err::remove_file(sandbox.docs().join("kitchen.md")).unwrap();
+    let (_, report) = sandbox.json(["ingest", "docs", "--keep-missing"]);
+    assert_eq!(report["removed"], 0);
+    for name in ["travel.md", "parking.txt"] {
+        fs_err::remove_file(sandbox.docs().join(name)).unwrap();
+    }
+    let (_, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!(report["removed"], 0, "an unmounted disk must not empty the index");
+    let (_, report) = sandbox.json(["ingest", "docs", "--allow-empty-root"]);
+    assert_eq!(report["removed"], 3);
+}
+
+#[test]
+fn removed_documents_are_gone_from_every_answer_and_purged_ones_from_every_byte() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let (code, report) = sandbox.json(["remove", "docs/kitchen.md"]);
+    assert_eq!((code, report), (0, serde_json::json!({"removed": 1, "purged": 0})));
+    assert_eq!(sandbox.json(["search", "dishwasher", "--mode", "lexical"]).0, 1);
+    let (code, report) = sandbox.json(["remove", "docs/parking.txt", "--purge"]);
+    assert_eq!((code, report), (0, serde_json::json!({"removed": 1, "purged": 1})));
+    for file in files_below(&sandbox.data()) {
+        let bytes = fs_err::read(&file).unwrap();
+        for word in ["dishwasher", "barrier code"] {
+            assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word} in {}", file.display());
+        }
+    }
+    let run = sandbox.run(["remove", "docs/kitchen.md"]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, "removed 0 documents\n"));
+    assert!(run.stderr.contains("hint: nothing was stored"), "{run:?}");
+}
+
+#[test]
+fn collections_keep_to_themselves() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write("one/a.md", "# A\n\nThe heron stands in the reeds.\n");
+    sandbox.write("two/b.md", "# B\n\nThe kingfisher dives from the branch.\n");
+    assert_eq!(sandbox.run(["ingest", "docs/one", "--collection", "birds"]).code, 0);
+    assert_eq!(sandbox.run(["ingest", "docs/two"]).code, 0);
+    let status = sandbox.json(["status"]).1;
+    let names: Vec<&str> =
+        status["collections"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["birds", "default"]);
+    let found = |words: &[&str]| sandbox.json(words).0 == 0;
+    assert!(found(&["search", "heron", "--mode", "lexical"]));
+    assert!(found(&["search", "heron", "--mode", "lexical", "--collection", "birds"]));
+    assert!(!found(&["search", "heron", "--mode", "lexical", "--collection", "default"]));
+    assert_eq!(sandbox.json(["documents", "--collection", "birds"]).1["documents"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_printed_is_what_a_person_wants_to_read() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    let mut text = sandbox.shown(&sandbox.run(["status"]));
+    text.push_str(&sandbox.shown(&sandbox.run(["ingest", "docs"])));
+    text.push_str(&sandbox.shown(&sandbox.run(["documents"])));
+    text.push_str(&sandbox.shown(&sandbox.run(["remove", "docs/kitchen.md"])));
+    text.push_str(&sandbox.shown(&sandbox.run(["status", "-q"])));
+    insta::with_settings!({filters => vec![
+        (r"in \d+(\.\d+)? (ms|s)", "in TIME"),
+        (r"\d[\d.]* (B|kB|MB) in", "SIZE in"),
+        (r"\d[\d.]* (B|kB|MB) to read", "SIZE to read"),
+    ]}, { insta::assert_snapshot!("people", text) });
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}

@@ -1,0 +1,246 @@
+//! Bad files, bad models, bad data folders: each names its path and what to do, and costs itself alone.
+
+use std::path::Path;
+
+use super::{
+    pdf::{encrypted_pdf, pdf},
+    sandbox::{SMALL_GENERATOR, Sandbox, check_schema, models_folder},
+};
+
+/// Runs with `--json` and wants an error of this kind with a hint; gives the whole error.
+fn error_of(sandbox: &Sandbox, words: &[&str], code: i32, kind: &str) -> serde_json::Value {
+    let (found, value) = sandbox.json(words);
+    check_schema("error", &value);
+    assert_eq!((found, value["error"]["kind"].as_str()), (code, Some(kind)), "{value:#}");
+    assert!(value["error"]["hint"].is_string(), "{value:#}");
+    value["error"].clone()
+}
+
+#[test]
+fn bad_files_are_reported_one_by_one_and_the_rest_goes_on() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.set("SIDENOTE_INGEST_MAX_FILE_BYTES", "20000");
+    sandbox.write_handbook();
+    sandbox.write("fine.pdf", pdf(&["The night watch begins at nine.", "It ends at six."]));
+    sandbox.write("empty.md", "");
+    sandbox.write("blank.txt", " \n\t\n ");
+    sandbox
+        .write("noise.txt", (0..4000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<u8>>());
+    sandbox.write("locked.pdf", encrypted_pdf());
+    let whole = pdf(&["This page is cut off in the middle of its objects."]);
+    sandbox.write("damaged.pdf", &whole[..whole.len() / 3]);
+    sandbox.write("huge.md", "A long line of words. ".repeat(2000));
+    sandbox.write("latin.txt", b"Der K\xe4se und die Gr\xf6\xdfe liegen im K\xfchlschrank neben der T\xfcr.\n");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(".", sandbox.docs().join("loop")).unwrap();
+        std::os::unix::fs::symlink("nowhere.md", sandbox.docs().join("dangling.md")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(sandbox.docs().join("pipe.md")).status().unwrap();
+        assert!(made.success());
+    }
+    let (code, report) = sandbox.json(["ingest", "docs", "vanished.md"]);
+    check_schema("ingest", &report);
+    assert_eq!(code, 3, "{report:#}");
+    let failed: Vec<(String, &str)> = report["failed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failed| {
+            let path = Path::new(failed["path"].as_str().unwrap());
+            (path.file_name().unwrap().to_string_lossy().into_owned(), failed["reason"].as_str().unwrap())
+        })
+        .collect();
+    for (name, word) in [
+        ("empty.md", "no text"),
+        ("blank.txt", "no text"),
+        ("noise.txt", "not a text file"),
+        ("locked.pdf", "encrypted"),
+        ("damaged.pdf", "damaged"),
+        ("huge.md", "ingest.max_file_bytes"),
+        ("vanished.md", ""),
+    ] {
+        assert!(failed.iter().any(|(path, reason)| path == name && reason.contains(word)), "{name}: {failed:#?}");
+    }
+    // Three of the handbook, the whole PDF, the old encoding.
+    assert_eq!(report["added"], 5, "{report:#}");
+    assert_eq!(sandbox.json(["search", "night watch", "--mode", "lexical"]).1["hits"][0]["page"], 1);
+    assert_eq!(sandbox.json(["search", "Kühlschrank", "--mode", "lexical"]).0, 0);
+
+    let again = sandbox.run(["ingest", "docs"]);
+    assert_eq!(again.code, 3, "{again:?}");
+    assert!(again.stdout.contains("could not be read:\n"), "{again:?}");
+    assert!(again.stdout.contains("\n  docs/locked.pdf: "), "{again:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_in_circles_end() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.set("SIDENOTE_INGEST_FOLLOW_SYMLINKS", "true");
+    sandbox.write("a/b/note.md", "# Note\n\nThe circle ends here.\n");
+    std::os::unix::fs::symlink("../..", sandbox.docs().join("a/b/up")).unwrap();
+    std::os::unix::fs::symlink("itself", sandbox.docs().join("itself")).unwrap();
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert!(code == 0 || code == 3, "{report:#}");
+    assert_eq!(report["added"], 1, "{report:#}");
+}
+
+#[test]
+fn a_path_that_is_not_there_is_an_error() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    let run = sandbox.run(["ingest", "nowhere"]);
+    assert!(run.code == 2 || run.code == 3, "{run:?}");
+    assert!(format!("{}{}", run.stdout, run.stderr).contains("nowhere"), "{run:?}");
+}
+
+/// A models folder with links to the real ones, one of them left out.
+#[cfg(unix)]
+fn models_without(sandbox: &mut Sandbox, left_out: &str) {
+    let folder = sandbox.path().join("models");
+    fs_err::create_dir_all(&folder).unwrap();
+    for entry in fs_err::read_dir(models_folder()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != left_out {
+            std::os::unix::fs::symlink(entry.path(), folder.join(entry.file_name())).unwrap();
+        }
+    }
+    sandbox.set("SIDENOTE_MODELS", folder);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_missing_model_names_its_file_and_how_to_get_it() {
+    for (model, words) in [
+        ("all-minilm-l6-v2-int8", ["ingest", "docs"]),
+        ("onnxruntime-1.31.1", ["ingest", "docs"]),
+        (SMALL_GENERATOR, ["ask", "who approves?"]),
+    ] {
+        let Some(mut sandbox) = Sandbox::with_models() else { return };
+        sandbox.write_handbook();
+        if words[0] == "ask" {
+            sandbox.ingest();
+        }
+        models_without(&mut sandbox, model);
+        let error = error_of(&sandbox, &words, 2, "missing_model");
+        let said = format!("{} {}", error["message"], error["path"]);
+        assert!(said.contains(model), "{error:#}");
+        assert!(error["hint"].as_str().unwrap().contains("sidenote models pull"), "{error:#}");
+    }
+}
+
+#[test]
+fn a_damaged_model_is_refused_without_taking_the_program_down() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let own = sandbox.path().join("own");
+    fs_err::create_dir_all(&own).unwrap();
+    let whole = fs_err::read(models_folder().join(SMALL_GENERATOR).join("model.gguf")).unwrap();
+    fs_err::write(own.join("cut.gguf"), &whole[..whole.len() / 2]).unwrap();
+    fs_err::write(own.join("noise.gguf"), b"GGUF then nothing that makes sense".repeat(100)).unwrap();
+    for name in ["cut.gguf", "noise.gguf"] {
+        sandbox.set("SIDENOTE_MODELS_GENERATOR", own.join(name));
+        let error = error_of(&sandbox, &["ask", "who approves?"], 2, "damaged_model");
+        assert!(format!("{} {}", error["message"], error["path"]).contains(name), "{error:#}");
+    }
+    let real = models_folder().join("all-minilm-l6-v2-int8");
+    for (file, keep) in [("model.onnx", 1000), ("tokenizer.json", 1000)] {
+        let folder = own.join(file);
+        fs_err::create_dir_all(&folder).unwrap();
+        for name in ["model.onnx", "tokenizer.json"] {
+            let bytes = fs_err::read(real.join(name)).unwrap();
+            let end = if name == file { keep } else { bytes.len() };
+            fs_err::write(folder.join(name), &bytes[..end]).unwrap();
+        }
+        sandbox.set("SIDENOTE_MODELS_EMBEDDER", folder);
+        sandbox.set("SIDENOTE_PATHS_DATA", sandbox.path().join("other"));
+        let error = error_of(&sandbox, &["ingest", "docs"], 2, "damaged_model");
+        assert!(format!("{} {}", error["message"], error["path"]).contains(file), "{error:#}");
+    }
+}
+
+#[test]
+fn a_damaged_onnx_runtime_is_refused() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    let library = sandbox.write("../libonnxruntime.so", "this is no library");
+    sandbox.set("SIDENOTE_MODELS_RUNTIME", &library);
+    let (code, value) = sandbox.json(["ingest", "docs"]);
+    check_schema("error", &value);
+    assert_eq!(code, 2, "{value:#}");
+    assert!(value.to_string().contains("libonnxruntime.so"), "{value:#}");
+}
+
+#[test]
+fn a_data_folder_of_a_newer_version_is_left_alone() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let database = sandbox.data().join("documents.sqlite");
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('pragma user_version = 999'); c.commit(); c.close()";
+    let done = std::process::Command::new("python3").args(["-c", script]).arg(&database).status().unwrap();
+    assert!(done.success());
+    for words in [&["ingest", "docs"][..], &["search", "who"], &["status"], &["remove", "docs"]] {
+        let error = error_of(&sandbox, words, 2, "newer_version");
+        assert!(error.to_string().contains("documents.sqlite"), "{error:#}");
+    }
+}
+
+#[test]
+fn a_damaged_data_folder_says_so() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    fs_err::create_dir_all(sandbox.data()).unwrap();
+    fs_err::write(sandbox.data().join("documents.sqlite"), "no database at all, and longer than a header").unwrap();
+    for words in [&["search", "who"][..], &["status"]] {
+        error_of(&sandbox, words, 2, "damaged_data");
+    }
+}
+
+#[test]
+fn a_second_writer_is_exit_code_4_and_readers_go_on() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let lock = fs_err::OpenOptions::new().write(true).open(sandbox.data().join("writer.lock")).unwrap();
+    lock.file().lock().unwrap();
+    for words in [&["ingest", "docs"][..], &["remove", "docs/kitchen.md"]] {
+        let error = error_of(&sandbox, words, 4, "locked");
+        assert!(error.to_string().contains("writer.lock"), "{error:#}");
+    }
+    assert_eq!(sandbox.run(["search", "hotel"]).code, 0);
+    drop(lock);
+    assert_eq!(sandbox.run(["remove", "docs/kitchen.md"]).code, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_ingest_keeps_what_was_finished() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    for at in 0..400 {
+        let words = format!("Page {at} tells about matter {at} and nothing else of note. ").repeat(12);
+        sandbox.write(&format!("{at:03}.md"), format!("# Matter {at}\n\n{words}\n"));
+    }
+    let child = sandbox
+        .command(["ingest", "docs", "--json", "-v"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first file that is reported shows that the work has begun.
+    let mut child = child;
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    assert!(lines.by_ref().any(|line| line.unwrap().starts_with("added ")));
+    let stopped = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    let rest = std::thread::spawn(move || lines.count());
+    let output = child.wait_with_output().unwrap();
+    rest.join().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{report}");
+    let added = report["added"].as_u64().unwrap();
+    assert!(added > 0 && added < 400, "{report}");
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["added"].as_u64().unwrap() + report["unchanged"].as_u64().unwrap(), 400, "{report}");
+    assert!(report["unchanged"].as_u64().unwrap() >= added, "what was reported was lost: {report}");
+}

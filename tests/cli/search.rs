@@ -1,0 +1,89 @@
+//! Search.
+
+use super::sandbox::Sandbox;
+
+#[test]
+fn every_mode_finds_and_hits_stand_at_their_span() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    for mode in ["hybrid", "lexical", "dense"] {
+        let (code, report) = sandbox.json(["search", "who approves travel expenses", "--mode", mode, "-k", "2"]);
+        assert_eq!(code, 0);
+        let hits = report["hits"].as_array().unwrap();
+        assert!(!hits.is_empty() && hits.len() <= 2, "{mode}: {report}");
+        for hit in hits {
+            let stored = fs_err::read_to_string(hit["document"]["path"].as_str().unwrap()).unwrap();
+            let at = |end: &str| usize::try_from(hit["span"][end].as_u64().unwrap()).unwrap();
+            assert_eq!(&stored[at("start")..at("end")], hit["text"].as_str().unwrap(), "{mode}");
+            assert_eq!(hit["lexical_rank"].is_null(), mode == "dense" || hit["lexical_rank"].is_null());
+        }
+        let best = &hits[0];
+        assert!(best["document"]["path"].as_str().unwrap().ends_with("/docs/travel.md"), "{mode}: {report}");
+        assert_eq!(best["rank"], 1);
+        assert_eq!(best["heading"], serde_json::json!(["Travel", "Approval"]), "{mode}");
+    }
+}
+
+#[test]
+fn a_search_prints_rank_place_and_snippet_and_scores_on_demand() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let run = sandbox.run(["search", "hotel", "night", "--mode", "lexical"]);
+    assert_eq!(run.code, 0, "{run:?}");
+    insta::assert_snapshot!("search", sandbox.shown(&run));
+    let run = sandbox.run(["search", "hotel night", "--mode", "lexical", "-v"]);
+    assert!(run.stdout.contains("words 1"), "{run:?}");
+}
+
+#[test]
+fn the_same_search_gives_the_same_hits() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let hits = || sandbox.json(["search", "evening"]).1["hits"].clone();
+    assert_eq!(hits(), hits());
+}
+
+#[test]
+fn a_search_can_be_held_to_a_folder() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write("a/one.md", "The heron stands in the reeds.\n");
+    sandbox.write("b/two.md", "The heron flies.\n");
+    sandbox.ingest();
+    let (_, report) = sandbox.json(["search", "heron", "--under", "docs/a", "--mode", "lexical"]);
+    let paths: Vec<&str> = report["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["document"]["path"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    assert_eq!(paths, ["one.md"]);
+}
+
+#[test]
+fn nothing_found_is_exit_code_1() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let run = sandbox.run(["search", "xylophone", "--mode", "lexical"]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, "Nothing found.\n"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let mut child = sandbox
+        .command(["search", "hotel", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
