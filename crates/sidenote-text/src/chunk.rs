@@ -404,12 +404,13 @@ pub(crate) mod tests {
         let text = format!("# Prices\n\nAll prices net.\n\n| Part | Price |\n|---|---|\n{rows}\nEnd of the list.\n");
         let document = read("a.md", &text);
         let chunks = check(&document, &Pieces, &options(128));
-        let header = document.tables[0].header;
+        let table = document.tables[0];
         assert!(chunks.len() > 3);
-        assert_eq!(chunks[0].table_header, None);
-        for chunk in &chunks[1..] {
-            assert_eq!(chunk.table_header, Some(header));
-            assert_eq!(chunk.prefix, "Prices\n| Part | Price |");
+        assert!(chunks[0].text.contains("All prices net.") && chunks[0].text.contains("| part 0 | 0.50 |"));
+        for chunk in &chunks {
+            let continues = chunk.span.start > table.header.start && chunk.span.start < table.span.end;
+            assert_eq!(chunk.table_header, continues.then_some(table.header));
+            assert_eq!(chunk.prefix, if continues { "Prices\n| Part | Price |" } else { "Prices" });
         }
     }
 

@@ -63,6 +63,9 @@ impl Cutter<'_> {
                 }
                 let (from, to) = (start + offset, start + offset + piece.len());
                 restart = word_cut(sizer, body, from, to, max_tokens);
+                if restart.is_none() && sizer.size(piece) < max_tokens / 4 {
+                    restart = filled_up(sizer, body, from, to, desired);
+                }
                 let kept = trim(body, Span::new(from, restart.unwrap_or(to)));
                 // Indentation is kept where the splitter kept it.
                 pieces.push((from.min(kept.start), kept.end));
@@ -140,6 +143,25 @@ fn word_cut(sizer: &OffsetSizer<'_>, body: &str, from: usize, to: usize, max_tok
     let fits = sizer.size(body.get(word_start..word_end)?) <= max_tokens;
     let leaves_something = !body.get(from..word_start)?.trim().is_empty();
     (fits && leaves_something).then_some(word_start)
+}
+
+/// Where a piece `from..to` that stayed small, because what follows does not fit whole, should end instead: as many of the
+/// following lines as fit. An introduction stays with the first rows of its table, a label with the first items of its list.
+fn filled_up(sizer: &OffsetSizer<'_>, body: &str, from: usize, to: usize, desired: usize) -> Option<usize> {
+    let after = body.get(to..).filter(|after| !after.trim().is_empty())?;
+    let mut end = None;
+    for (at, line) in after.split_inclusive('\n').scan(to, |at, line| {
+        *at += line.len();
+        Some((*at, line))
+    }) {
+        if sizer.size(body.get(from..at)?) > desired {
+            break;
+        }
+        if !line.trim().is_empty() {
+            end = Some(at);
+        }
+    }
+    end.filter(|end| *end < body.len())
 }
 
 /// Scripts that put no spaces between words: there a boundary between words is not a break in a word.

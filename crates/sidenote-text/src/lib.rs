@@ -17,6 +17,7 @@ mod extract;
 mod format;
 mod html;
 mod html_filter;
+mod html_text;
 mod language;
 mod markdown;
 mod pdf;
