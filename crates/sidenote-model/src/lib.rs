@@ -1,1 +1,43 @@
-//! .
+//! Text to vectors, prompt to tokens.
+//!
+//! Two seams, each a small trait with a real part and a deterministic twin:
+//!
+//! | trait | real part | twin |
+//! |---|---|---|
+//! | [`Embedder`] | [`OnnxEmbedder`]: an ONNX model under fastembed and ONNX Runtime | [`HashEmbedder`]: hashed words |
+//! | [`Generator`] | [`LlamaGenerator`]: a GGUF under llama.cpp, in a thread of its own | [`ScriptedGenerator`]: answers from a list |
+//!
+//! [`manifest`] knows which model files there are, where they come from and whether they are whole; [`cpu`] compares the
+//! kernels this program was built with to the CPU it runs on, and is to be asked before anything else here.
+//! This crate knows no documents: what it is given is text and tokens, and none of it is logged.
+
+pub mod cpu;
+mod embed;
+mod error;
+mod fastembed;
+mod generate;
+mod gguf;
+mod hash;
+mod llama;
+mod llama_log;
+mod llama_thread;
+pub mod manifest;
+mod pieces;
+mod probe;
+mod pull;
+mod sample;
+mod scripted;
+mod stamp;
+mod template;
+
+pub use embed::{Embedder, EmbedderInfo};
+pub use error::ModelError;
+pub use fastembed::{EmbedderOptions, OnnxEmbedder, OnnxModelPaths};
+pub use generate::{
+    CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, Prompt, Role, Sampling, StopReason, Timings, TokenId,
+};
+pub use gguf::{GgufSummary, read_gguf};
+pub use hash::HashEmbedder;
+pub use llama::{LlamaGenerator, LlamaOptions, LoadProgress};
+pub use probe::{probe_gguf, probe_main};
+pub use scripted::ScriptedGenerator;

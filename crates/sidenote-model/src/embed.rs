@@ -1,0 +1,40 @@
+//! The seam to what turns text into vectors.
+
+use crate::ModelError;
+
+/// Which model made a vector. Vectors of different models never meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedderInfo {
+    /// Name for people.
+    pub name: String,
+    /// Identity: sha256 over the hashes of the model file and of the tokenizer file, 64 lower-case hex digits.
+    pub sha256_hex: String,
+    /// Length of a vector.
+    pub dimensions: usize,
+    /// The most tokens a text to embed may have, special tokens included.
+    pub max_tokens: usize,
+    /// How many of these are special tokens that the model adds itself.
+    pub special_tokens: usize,
+}
+
+/// Turns text into vectors.
+pub trait Embedder: Send + Sync {
+    /// Which model this is.
+    fn info(&self) -> &EmbedderInfo;
+
+    /// Number of tokens of `text`, special tokens not included and nothing cut off.
+    fn count_tokens(&self, text: &str) -> usize;
+
+    /// Byte range in `text` of every token, in order, special tokens not included and nothing cut off.
+    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)>;
+
+    /// One vector of length 1 for each text, in order.
+    ///
+    /// The vector of a text depends on that text only: not on its company, not on the number of threads. What exceeds the
+    /// positions of the model is not embedded and a warning with the counts is logged, so pack texts to
+    /// [`EmbedderInfo::max_tokens`].
+    ///
+    /// # Errors
+    /// [`ModelError::Embed`] for the first text that the runtime refused.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError>;
+}

@@ -1,0 +1,300 @@
+//! The part of llama.cpp that callers hold: loading, tokenising, rendering. What evaluates is in `llama_thread.rs`; no other
+//! file names the library.
+//!
+//! How llama.cpp behaves on bad input, and the shield:
+//! - Wrong files: most end in a null pointer and a log line. The header is read by our own reader first (`gguf.rs`), the log
+//!   line becomes the error, and what could still abort the process is met by a child process that loads and runs the file
+//!   once before this one does (`probe.rs`).
+//! - It **aborts** on a batch longer than configured, on a row of scores that was not computed, on sequence numbers it does
+//!   not have. Batches are cut here to the configured length, rows are counted, there is one sequence.
+//! - It throws C++ exceptions across the boundary where a grammar meets a token it does not allow. Grammars are asked first.
+//! - Contexts must not be created in parallel, the library must be initialised once: both under one lock.
+//! - Logs go to standard error unless taken: `llama_log.rs`.
+//! - Text that spells control tokens becomes them, if parsed that way: contents of messages never are.
+//! - What remains: a failed allocation, or a bug in a kernel, ends the process.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::vocab::VocabType;
+
+use crate::gguf::read_gguf;
+use crate::llama_thread::{Command, Event, Setup, start};
+use crate::stamp::file_sha256;
+use crate::template::{ChatTemplate, Part};
+use crate::{CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason, TokenId, cpu, probe};
+
+/// Called while a model loads, with the share that is loaded, 0 to 1. `false` gives the loading up.
+pub type LoadProgress = Arc<dyn Fn(f32) -> bool + Send + Sync>;
+
+/// How to run a GGUF.
+#[derive(Clone)]
+pub struct LlamaOptions {
+    /// Name for people.
+    pub name: String,
+    /// Tokens that prompt and answer may have together; 0 means the model's own, at most 8192. Memory for it is taken at load.
+    pub context_tokens: usize,
+    /// Threads; 0 means one per core that this process may use.
+    pub threads: usize,
+    /// Tokens of a prompt that are evaluated at once, 32 to 2048. A request is cancelled between two of these pieces.
+    pub prefill_tokens: usize,
+    /// A program that loads and runs the file once in a process of its own before this process does, called as
+    /// `PROGRAM --probe-gguf PATH` and answering through [`probe_main`](crate::probe_main). Done once per file.
+    pub probe: Option<PathBuf>,
+    /// Called while the model loads.
+    pub progress: Option<LoadProgress>,
+}
+
+impl Default for LlamaOptions {
+    fn default() -> Self {
+        Self { name: "gguf".to_owned(), context_tokens: 0, threads: 0, prefill_tokens: 256, probe: None, progress: None }
+    }
+}
+
+impl std::fmt::Debug for LlamaOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("LlamaOptions")
+            .field("name", &self.name)
+            .field("context_tokens", &self.context_tokens)
+            .field("threads", &self.threads)
+            .field("prefill_tokens", &self.prefill_tokens)
+            .field("probe", &self.probe)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The most context that is taken without being asked for.
+const DEFAULT_CONTEXT_TOKENS: usize = 8192;
+const MIN_CONTEXT_TOKENS: usize = 64;
+
+/// A GGUF model under llama.cpp. One thread, `sidenote-llama`, evaluates one request after the other; calls may come from any
+/// thread. The cache keeps the tokens of the last request, and what the next prompt shares with it is not evaluated again.
+pub struct LlamaGenerator {
+    info: GeneratorInfo,
+    model: Arc<LlamaModel>,
+    template: ChatTemplate,
+    // None only while it is being dropped.
+    commands: Option<Sender<Command>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+    // What a vocabulary of the sentencepiece kind makes of the line break that shields a stretch from a leading space.
+    line_break: Option<Vec<LlamaToken>>,
+}
+
+impl std::fmt::Debug for LlamaGenerator {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LlamaGenerator").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl LlamaGenerator {
+    /// Checks, probes and loads the model, and takes the memory for its context.
+    ///
+    /// # Errors
+    /// [`ModelError::CpuFeature`] before anything else, [`ModelError::Missing`], [`ModelError::Damaged`] with llama.cpp's last
+    /// words, [`ModelError::Cancelled`] where the progress callback said so.
+    pub fn load(path: &Path, options: &LlamaOptions) -> Result<Self, ModelError> {
+        cpu::check_cpu()?;
+        let summary = read_gguf(path)?;
+        if let Some(program) = &options.probe {
+            probe::probe_once(program, path)?;
+        }
+        let sha256_hex = file_sha256(path)?;
+        let trained = summary.trained_context_tokens.and_then(|tokens| usize::try_from(tokens).ok()).unwrap_or(0);
+        let known = if trained == 0 { DEFAULT_CONTEXT_TOKENS } else { trained };
+        let wanted = if options.context_tokens == 0 { known.min(DEFAULT_CONTEXT_TOKENS) } else { options.context_tokens.min(known) };
+        let context_tokens = wanted.max(MIN_CONTEXT_TOKENS.min(known));
+        let setup = Setup {
+            name: options.name.clone(),
+            path: path.to_owned(),
+            context_tokens,
+            prefill_tokens: options.prefill_tokens.clamp(32, 2048),
+            threads: if options.threads == 0 { default_threads() } else { options.threads.min(512) },
+            progress: options.progress.clone(),
+        };
+        let threads = setup.threads;
+        let started = Instant::now();
+        let (model, commands, thread) = start(setup)?;
+        tracing::info!(model = %options.name, context_tokens, threads, milliseconds = started.elapsed().as_millis(), "generator loaded");
+
+        let special = |token: LlamaToken| {
+            if token.0 < 0 { String::new() } else { model.vocab().text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default() }
+        };
+        let (bos, eos) = (special(model.vocab().bos()), special(model.vocab().eos()));
+        if summary.chat_template.is_none() {
+            tracing::warn!(model = %options.name, "the model has no chat template; messages are written as `role: text`");
+        }
+        let template = ChatTemplate::new(summary.chat_template.clone(), &bos, &eos);
+        let info = GeneratorInfo {
+            name: options.name.clone(),
+            sha256_hex,
+            context_tokens,
+            trained_context_tokens: trained,
+            description: summary.description(),
+            size_bytes: model.size(),
+        };
+        let line_break = leading_line_break(&model);
+        Ok(Self { info, model, template, commands: Some(commands), thread: Some(thread), line_break })
+    }
+
+    /// What llama.cpp says about the CPU features its kernels were built with.
+    #[must_use]
+    pub fn system_info() -> String {
+        cpu::system_info()
+    }
+
+    /// Tokens of a stretch that stands after something else. The sentencepiece kind puts a space before every text it is
+    /// given, which is right only at the very beginning; a line break, which never joins with what follows, takes that space
+    /// and is cut off again.
+    fn tokenize(&self, text: &str, is_format: bool, at_start: bool) -> Vec<LlamaToken> {
+        let vocab = self.model.vocab();
+        match &self.line_break {
+            Some(line_break) if !at_start => {
+                let tokens = vocab.tokenize(format!("\n{text}").as_bytes(), false, is_format);
+                match tokens.strip_prefix(line_break.as_slice()) {
+                    Some(rest) => rest.to_vec(),
+                    None => vocab.tokenize(text.as_bytes(), false, is_format),
+                }
+            }
+            _ => vocab.tokenize(text.as_bytes(), false, is_format),
+        }
+    }
+
+    fn check(&self, prompt: &Prompt) -> Result<(), ModelError> {
+        let limit = self.info.context_tokens - 1;
+        if prompt.tokens.len() > limit {
+            return Err(ModelError::PromptTooLong { tokens: prompt.tokens.len(), limit });
+        }
+        if prompt.tokens.is_empty() {
+            return Err(ModelError::Request("the prompt is empty".to_owned()));
+        }
+        let known = self.model.n_vocab();
+        match prompt.tokens.iter().find(|token| token.0 < 0 || token.0 >= known) {
+            Some(token) => Err(ModelError::Request(format!("token {} is not in the vocabulary of {known}", token.0))),
+            None => Ok(()),
+        }
+    }
+
+    fn send(&self, command: Command) -> Result<(), ModelError> {
+        self.commands.as_ref().and_then(|commands| commands.send(command).ok()).ok_or_else(|| self.ended())
+    }
+
+    fn ended(&self) -> ModelError {
+        ModelError::ThreadEnded { model: self.info.name.clone() }
+    }
+}
+
+impl Generator for LlamaGenerator {
+    fn info(&self) -> GeneratorInfo {
+        self.info.clone()
+    }
+
+    fn count_tokens(&self, text: &str) -> usize {
+        self.tokenize(text, false, false).len()
+    }
+
+    fn render(&self, messages: &[ChatMessage]) -> Result<Prompt, ModelError> {
+        let parts = self
+            .template
+            .render(messages)
+            .map_err(|reason| ModelError::Template { model: self.info.name.clone(), reason })?;
+        let vocab = self.model.vocab();
+        let mut tokens = Vec::new();
+        let mut text = String::new();
+        for part in &parts {
+            let at_start = tokens.is_empty();
+            let (stretch, is_format) = match part {
+                Part::Format(stretch) => (stretch, true),
+                Part::Content(stretch) => (stretch, false),
+            };
+            tokens.extend(self.tokenize(stretch, is_format, at_start));
+            text.push_str(stretch);
+        }
+        // Templates mostly write the beginning of text themselves.
+        if vocab.should_add_bos() && vocab.bos().0 >= 0 && tokens.first() != Some(&vocab.bos()) {
+            tokens.insert(0, vocab.bos());
+        }
+        Ok(Prompt { tokens: tokens.into_iter().map(|token| TokenId(token.0)).collect(), text })
+    }
+
+    fn generate(&self, request: &GenerateRequest, on_token: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<Generation, ModelError> {
+        self.check(&request.prompt)?;
+        let (events, received) = channel();
+        // The callback's wish to stop ends this request only, so it has a token of its own beside the caller's.
+        let enough = CancelToken::new();
+        self.send(Command::Generate { request: Box::new(request.clone()), enough: enough.clone(), events, asked: Instant::now() })?;
+        let mut text = String::new();
+        for event in received {
+            match event {
+                Event::Piece(_) if enough.is_cancelled() => (),
+                Event::Piece(piece) => {
+                    text.push_str(&piece);
+                    if on_token(&piece).is_break() {
+                        enough.cancel();
+                    }
+                }
+                Event::Done(outcome) => {
+                    let mut generation = outcome?;
+                    if enough.is_cancelled() {
+                        generation.stop_reason = StopReason::Cancelled;
+                    }
+                    generation.text = text;
+                    return Ok(generation);
+                }
+            }
+        }
+        Err(self.ended())
+    }
+
+    fn score(&self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f32>, ModelError> {
+        self.check(prompt)?;
+        let continuations: Vec<Vec<LlamaToken>> = continuations.iter().map(|text| self.tokenize(text, false, false)).collect();
+        let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
+        let tokens = prompt.tokens.len() + longest;
+        if tokens > self.info.context_tokens {
+            return Err(ModelError::PromptTooLong { tokens, limit: self.info.context_tokens });
+        }
+        let (reply, received) = channel();
+        self.send(Command::Score { prompt: prompt.clone(), continuations, reply })?;
+        received.recv().map_err(|_| self.ended())?
+    }
+}
+
+impl Drop for LlamaGenerator {
+    fn drop(&mut self) {
+        // Closing the queue ends the thread after what it is doing.
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The library, initialised once and for the life of the process.
+pub(crate) fn backend() -> Result<&'static LlamaBackend, String> {
+    static BACKEND: OnceLock<LlamaBackend> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(backend) = BACKEND.get() {
+        return Ok(backend);
+    }
+    let backend = LlamaBackend::init().map_err(|error| error.to_string())?;
+    Ok(BACKEND.get_or_init(|| backend))
+}
+
+/// One per core this process may use: measured, prefill gains nearly twofold from the second and decoding half as much.
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get).min(64)
+}
+
+/// The tokens of a line break, where the vocabulary is of the kind that puts a space before every text.
+fn leading_line_break(model: &LlamaModel) -> Option<Vec<LlamaToken>> {
+    let vocab = model.vocab();
+    matches!(vocab.vocab_type(), VocabType::SPM).then(|| vocab.tokenize(b"\n", false, false))
+}

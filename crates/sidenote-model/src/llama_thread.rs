@@ -1,0 +1,464 @@
+//! The thread that evaluates: it alone holds the context of llama.cpp, so nothing else can disturb what the cache holds.
+//!
+//! The cache holds one sequence. `held` says which tokens; it is what makes reuse exact: the longest common beginning with
+//! the next prompt stays, the rest is removed. After any failure both are emptied.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
+
+use crate::llama::{LoadProgress, backend};
+use crate::llama_log::{clear_last_words, last_words, take_logs};
+use crate::pieces::{Piece, Pieces};
+use crate::sample::{Chooser, best, log_probability, log_sum_exp};
+use crate::{CancelToken, GenerateRequest, Generation, ModelError, Prompt, Sampling, StopReason, Timings};
+
+/// What the thread is to load.
+pub(crate) struct Setup {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) context_tokens: usize,
+    pub(crate) prefill_tokens: usize,
+    pub(crate) threads: usize,
+    pub(crate) progress: Option<LoadProgress>,
+}
+
+/// What the thread can do.
+pub(crate) enum Command {
+    Generate { request: Box<GenerateRequest>, enough: CancelToken, events: Sender<Event>, asked: Instant },
+    Score { prompt: Prompt, continuations: Vec<Vec<LlamaToken>>, reply: Sender<Result<Vec<f32>, ModelError>> },
+}
+
+/// What it answers to a generation.
+pub(crate) enum Event {
+    Piece(String),
+    Done(Result<Generation, ModelError>),
+}
+
+type Started = (Arc<LlamaModel>, Sender<Command>, std::thread::JoinHandle<()>);
+
+/// Rows of scores that are computed at once when scoring: each has a number for every token of the vocabulary.
+const SCORED_TOKENS: usize = 32;
+/// How many of the likeliest tokens a grammar is asked about before it is asked about all.
+const GRAMMAR_SHORTLIST: usize = 64;
+
+/// Loads the model in its thread and waits until it is ready.
+pub(crate) fn start(setup: Setup) -> Result<Started, ModelError> {
+    let (commands, queue) = channel();
+    let (ready, loaded) = channel();
+    let name = setup.name.clone();
+    let thread = std::thread::Builder::new().name("sidenote-llama".to_owned()).spawn(move || live(setup, &queue, &ready))?;
+    let model = loaded.recv().map_err(|_| ModelError::ThreadEnded { model: name })??;
+    Ok((model, commands, thread))
+}
+
+fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<LlamaModel>, ModelError>>) {
+    // Creating contexts in parallel is unsound in llama.cpp, and two loads at once would mix their last words.
+    static LOADING: Mutex<()> = Mutex::new(());
+    let loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    take_logs();
+    clear_last_words();
+    let model = match load_model(&setup) {
+        Ok(model) => Arc::new(model),
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let damaged = |reason: String| ModelError::Damaged { path: setup.path.clone(), reason };
+    let context = backend().map_err(&damaged).and_then(|backend| {
+        model
+            .new_context(backend, context_params(&setup))
+            .map_err(|error| damaged(last_words(&error.to_string())))
+    });
+    drop(loading);
+    let context = match context {
+        Ok(context) => context,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let held_limit = setup.context_tokens.min(usize::try_from(context.n_ctx()).unwrap_or(0));
+    let mut evaluator = Evaluator {
+        batch: LlamaBatch::new(setup.prefill_tokens.max(SCORED_TOKENS), 1),
+        name: setup.name,
+        model: &model,
+        context,
+        prefill_tokens: setup.prefill_tokens,
+        held_limit,
+        held: Vec::new(),
+    };
+    if ready.send(Ok(Arc::clone(&model))).is_err() {
+        return;
+    }
+    while let Ok(command) = queue.recv() {
+        let handled = catch_unwind(AssertUnwindSafe(|| evaluator.handle(command)));
+        if handled.is_err() {
+            // The answer's channel is closed by the panic, so the caller is told; the cache may be anything now.
+            evaluator.forget();
+        }
+    }
+}
+
+fn load_model(setup: &Setup) -> Result<LlamaModel, ModelError> {
+    let damaged = |reason: String| ModelError::Damaged { path: setup.path.clone(), reason };
+    let cancelled = CancelToken::new();
+    // No layers are moved to a graphics card: this build has none, and a number keeps it so.
+    let mut params = LlamaModelParams::default().with_n_gpu_layers(0);
+    if let Some(progress) = setup.progress.clone() {
+        let cancelled = cancelled.clone();
+        params = params.with_progress_callback(move |share| {
+            let go_on = progress(share);
+            if !go_on {
+                cancelled.cancel();
+            }
+            go_on
+        });
+    }
+    let backend = backend().map_err(damaged)?;
+    LlamaModel::load_from_file(backend, &setup.path, &params).map_err(|error| {
+        if cancelled.is_cancelled() {
+            ModelError::Cancelled { path: setup.path.clone() }
+        } else {
+            damaged(last_words(&error.to_string()))
+        }
+    })
+}
+
+fn context_params(setup: &Setup) -> LlamaContextParams {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let batch = number(setup.prefill_tokens.max(SCORED_TOKENS));
+    let threads = i32::try_from(setup.threads).unwrap_or(1);
+    LlamaContextParams::default()
+        .with_n_ctx(std::num::NonZeroU32::new(number(setup.context_tokens)))
+        .with_n_batch(batch)
+        .with_n_ubatch(batch)
+        .with_n_seq_max(1)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads)
+        .with_no_perf(true)
+}
+
+struct Evaluator<'model> {
+    name: String,
+    model: &'model LlamaModel,
+    context: LlamaContext<'model>,
+    batch: LlamaBatch<'static>,
+    prefill_tokens: usize,
+    held_limit: usize,
+    // The tokens in the cache, in order: position is index.
+    held: Vec<LlamaToken>,
+}
+
+/// A prompt is in the cache and the row of scores for the next token is at this index of the last batch.
+struct Prefilled {
+    reused: usize,
+    row: i32,
+}
+
+impl Evaluator<'_> {
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Generate { request, enough, events, asked } => {
+                let outcome = self.generate(&request, &enough, &events, asked);
+                // Nobody waits any more: fine.
+                let _ = events.send(Event::Done(outcome));
+            }
+            Command::Score { prompt, continuations, reply } => {
+                let _ = reply.send(self.score(&prompt, &continuations));
+            }
+        }
+    }
+
+    fn generate(
+        &mut self,
+        request: &GenerateRequest,
+        enough: &CancelToken,
+        events: &Sender<Event>,
+        asked: Instant,
+    ) -> Result<Generation, ModelError> {
+        let started = Instant::now();
+        let mut generation = Generation {
+            text: String::new(),
+            stop_reason: StopReason::Cancelled,
+            tokens_prompt: request.prompt.tokens.len(),
+            tokens_reused: 0,
+            tokens_generated: 0,
+            mean_logprob: 0.0,
+            first_logprob: 0.0,
+            min_logprob: 0.0,
+            timings: Timings { wait_ms: milliseconds(asked), ..Timings::default() },
+        };
+        let mut grammar = match &request.grammar {
+            Some(text) => Some(self.grammar(text)?),
+            None => None,
+        };
+        let is_cancelled = || request.cancel.is_cancelled() || enough.is_cancelled();
+        let prefilled = self.prefill(&request.prompt, &is_cancelled)?;
+        generation.timings.prefill_ms = milliseconds(started);
+        let Some(Prefilled { reused, mut row }) = prefilled else { return Ok(generation) };
+        generation.tokens_reused = reused;
+
+        let mut chooser = Chooser::new(request.sampling);
+        let mut pieces = Pieces::new(&request.stop);
+        let mut bytes = Vec::with_capacity(64);
+        let mut first_token: Option<Instant> = None;
+        let mut logprobs = 0.0_f32;
+        generation.stop_reason = loop {
+            if is_cancelled() {
+                break StopReason::Cancelled;
+            }
+            if generation.tokens_generated >= request.max_tokens {
+                break StopReason::MaxTokens;
+            }
+            let (token, logprob) = self.choose(row, &mut chooser, request.sampling, grammar.as_mut())?;
+            if first_token.is_none() {
+                first_token = Some(Instant::now());
+                generation.timings.first_token_ms = milliseconds(started);
+                generation.first_logprob = logprob;
+            }
+            if self.model.vocab().is_eog(token) {
+                break StopReason::EndOfText;
+            }
+            generation.tokens_generated += 1;
+            generation.min_logprob = generation.min_logprob.min(logprob);
+            logprobs += logprob;
+            bytes.clear();
+            self.model.vocab().token_to_piece_into(token, &mut bytes, false, None);
+            match pieces.push(&bytes) {
+                Piece::Text(text) if text.is_empty() => (),
+                Piece::Text(text) => {
+                    if events.send(Event::Piece(text)).is_err() {
+                        break StopReason::Cancelled;
+                    }
+                }
+                Piece::Stop(text) => {
+                    if !text.is_empty() {
+                        let _ = events.send(Event::Piece(text));
+                    }
+                    break StopReason::StopString;
+                }
+            }
+            if generation.tokens_generated >= request.max_tokens || self.held.len() >= self.held_limit {
+                break StopReason::MaxTokens;
+            }
+            row = self.evaluate(&[token], true)?;
+        };
+        if generation.stop_reason != StopReason::StopString {
+            let (Piece::Text(text) | Piece::Stop(text)) = pieces.finish();
+            if !text.is_empty() {
+                let _ = events.send(Event::Piece(text));
+            }
+        }
+        generation.timings.decode_ms = first_token.map_or(0.0, milliseconds);
+        if generation.tokens_generated > 0 {
+            generation.mean_logprob = logprobs / u16::try_from(generation.tokens_generated).map_or(f32::MAX, f32::from);
+        }
+        tracing::debug!(
+            model = %self.name,
+            tokens_prompt = generation.tokens_prompt,
+            tokens_reused = generation.tokens_reused,
+            tokens_generated = generation.tokens_generated,
+            prefill_ms = generation.timings.prefill_ms,
+            decode_ms = generation.timings.decode_ms,
+            "generated"
+        );
+        Ok(generation)
+    }
+
+    fn score(&mut self, prompt: &Prompt, continuations: &[Vec<LlamaToken>]) -> Result<Vec<f32>, ModelError> {
+        let Some(Prefilled { row, .. }) = self.prefill(prompt, &|| false)? else { return Err(self.failed("it stopped")) };
+        // The row lives in the context only until the next batch.
+        let after_prompt = self.context.get_logits_ith(row).to_vec();
+        let normaliser = log_sum_exp(&after_prompt).ok_or_else(|| self.failed("the scores hold no number"))?;
+        let mut scores = Vec::with_capacity(continuations.len());
+        for continuation in continuations {
+            let mut sum = match continuation.first() {
+                Some(first) => usize::try_from(first.0).ok().and_then(|index| after_prompt.get(index)).map_or(f32::NEG_INFINITY, |score| score - normaliser),
+                None => 0.0,
+            };
+            let mut done = 0;
+            // The scores after each token are those of the token that follows it; after the last one nobody asks.
+            while done + 1 < continuation.len() {
+                let end = (done + SCORED_TOKENS.min(self.prefill_tokens)).min(continuation.len() - 1);
+                self.evaluate_all(&continuation[done..end])?;
+                for (offset, next) in continuation[done + 1..=end].iter().enumerate() {
+                    let row = i32::try_from(offset).unwrap_or(0);
+                    sum += log_probability(self.context.get_logits_ith(row), usize::try_from(next.0).unwrap_or(usize::MAX));
+                }
+                done = end;
+            }
+            scores.push(sum);
+            self.trim(prompt.tokens.len());
+        }
+        Ok(scores)
+    }
+
+    /// Brings the prompt into the cache. `None` where it was cancelled; what was evaluated by then stays.
+    fn prefill(&mut self, prompt: &Prompt, is_cancelled: &dyn Fn() -> bool) -> Result<Option<Prefilled>, ModelError> {
+        let tokens: Vec<LlamaToken> = prompt.tokens.iter().map(|token| LlamaToken(token.0)).collect();
+        let shared = self.held.iter().zip(&tokens).take_while(|(held, new)| held == new).count();
+        // The last token is evaluated again in any case: its row of scores is what comes next is chosen from.
+        self.trim(shared.min(tokens.len().saturating_sub(1)));
+        let reused = self.held.len();
+        let mut row = None;
+        let mut rest = &tokens[reused..];
+        while !rest.is_empty() {
+            if is_cancelled() {
+                return Ok(None);
+            }
+            let (piece, after) = rest.split_at(rest.len().min(self.prefill_tokens));
+            row = Some(self.evaluate(piece, after.is_empty())?);
+            rest = after;
+        }
+        Ok(row.map(|row| Prefilled { reused, row }))
+    }
+
+    /// Evaluates tokens after those held; with scores for the last one, whose row is returned.
+    fn evaluate(&mut self, tokens: &[LlamaToken], with_scores: bool) -> Result<i32, ModelError> {
+        let last = tokens.len().saturating_sub(1);
+        self.run(tokens, |index| with_scores && index == last)?;
+        i32::try_from(last).map_err(|error| self.failed(&error.to_string()))
+    }
+
+    /// Evaluates tokens after those held, with scores for each.
+    fn evaluate_all(&mut self, tokens: &[LlamaToken]) -> Result<(), ModelError> {
+        self.run(tokens, |_| true)
+    }
+
+    fn run(&mut self, tokens: &[LlamaToken], wants_scores: impl Fn(usize) -> bool) -> Result<(), ModelError> {
+        if tokens.is_empty() || self.held.len() + tokens.len() > self.held_limit {
+            return Err(self.failed("the context is full"));
+        }
+        self.batch.clear();
+        for (index, &token) in tokens.iter().enumerate() {
+            let added = i32::try_from(self.held.len() + index)
+                .map_err(|error| error.to_string())
+                .and_then(|position| self.batch.add(token, position, &[0], wants_scores(index)).map_err(|error| error.to_string()));
+            added.map_err(|reason| self.failed(&reason))?;
+        }
+        if let Err(error) = self.context.decode(&mut self.batch) {
+            let failed = self.failed(&last_words(&error.to_string()));
+            self.forget();
+            return Err(failed);
+        }
+        self.held.extend_from_slice(tokens);
+        Ok(())
+    }
+
+    /// Keeps the first `count` tokens of the cache. Models whose state cannot be cut (recurrent ones) lose all of it.
+    fn trim(&mut self, count: usize) {
+        if count >= self.held.len() {
+            return;
+        }
+        let cut = u32::try_from(count).ok().is_some_and(|from| self.context.kv_cache_seq_rm(0, Some(from), None).is_ok());
+        if cut && count > 0 {
+            self.held.truncate(count);
+        } else {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        self.context.clear_kv_cache();
+        self.held.clear();
+    }
+
+    fn failed(&self, reason: &str) -> ModelError {
+        ModelError::Inference { model: self.name.clone(), reason: reason.to_owned() }
+    }
+
+    fn grammar(&self, text: &str) -> Result<LlamaSampler, ModelError> {
+        clear_last_words();
+        LlamaSampler::grammar(self.model, text, "root")
+            .map_err(|error| ModelError::Request(format!("the grammar does not parse: {}", last_words(&error.to_string()))))
+    }
+
+    /// The next token, with the logarithm of the probability the model gave it.
+    fn choose(
+        &self,
+        row: i32,
+        chooser: &mut Chooser,
+        sampling: Sampling,
+        grammar: Option<&mut LlamaSampler>,
+    ) -> Result<(LlamaToken, f32), ModelError> {
+        let logits = self.context.get_logits_ith(row);
+        let chosen = match grammar {
+            None => chooser.choose(logits),
+            Some(grammar) => {
+                let allowed = match sampling {
+                    Sampling::Greedy => best_allowed(logits, grammar),
+                    Sampling::Temperature { .. } => None,
+                };
+                let chosen = allowed.or_else(|| chooser.choose(&allowed_scores(logits, grammar)));
+                if let Some(token) = chosen.and_then(token_of) {
+                    grammar.try_accept(token).map_err(|error| self.failed(&format!("the grammar refused its own token: {error}")))?;
+                }
+                chosen
+            }
+        };
+        let index = chosen.ok_or_else(|| self.failed("no token can follow: the scores hold no number, or the grammar allows none"))?;
+        let token = token_of(index).ok_or_else(|| self.failed("the vocabulary is too large"))?;
+        Ok((token, log_probability(logits, index)))
+    }
+}
+
+/// The best token if the grammar allows one of the likeliest: asking it about all of a vocabulary takes as long as a small
+/// model takes for a token.
+fn best_allowed(logits: &[f32], grammar: &mut LlamaSampler) -> Option<usize> {
+    let top = best(logits)?;
+    if !allowed_among(logits, &[top], grammar).is_empty() {
+        return Some(top);
+    }
+    let mut order: Vec<usize> = (0..logits.len()).filter(|&index| !logits[index].is_nan()).collect();
+    let by_score = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
+    if order.len() > GRAMMAR_SHORTLIST {
+        order.select_nth_unstable_by(GRAMMAR_SHORTLIST, by_score);
+        order.truncate(GRAMMAR_SHORTLIST);
+    }
+    order.sort_unstable_by(by_score);
+    let allowed = allowed_among(logits, &order, grammar);
+    order.into_iter().find(|index| allowed.contains(index))
+}
+
+fn allowed_scores(logits: &[f32], grammar: &mut LlamaSampler) -> Vec<f32> {
+    let all: Vec<usize> = (0..logits.len()).collect();
+    let mut scores = vec![f32::NEG_INFINITY; logits.len()];
+    for index in allowed_among(logits, &all, grammar) {
+        scores[index] = logits[index];
+    }
+    scores
+}
+
+fn allowed_among(logits: &[f32], indexes: &[usize], grammar: &mut LlamaSampler) -> Vec<usize> {
+    let candidates = indexes.iter().filter_map(|&index| Some(LlamaTokenData::new(token_of(index)?, logits[index], 0.0)));
+    let mut array = LlamaTokenDataArray::from_iter(candidates, false);
+    grammar.apply(&mut array);
+    array
+        .data
+        .iter()
+        .filter(|candidate| candidate.logit() > f32::NEG_INFINITY)
+        .filter_map(|candidate| usize::try_from(candidate.id().0).ok())
+        .collect()
+}
+
+fn token_of(index: usize) -> Option<LlamaToken> {
+    i32::try_from(index).ok().map(LlamaToken)
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
+}
