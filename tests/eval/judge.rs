@@ -23,9 +23,30 @@ pub(crate) fn contains(reply: &str, accepted: &str) -> bool {
     format!(" {} ", normalise(reply)).contains(&format!(" {} ", normalise(accepted)))
 }
 
+/// The text without note numbers such as `[2]`: some accepted answers are small numbers.
+pub(crate) fn without_notes(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let inside = rest[open + 1..].split_once(']').map(|(inside, _)| inside);
+        match inside.filter(|inside| !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || ", ".contains(c))) {
+            Some(inside) => {
+                kept.push_str(&rest[..open]);
+                rest = &rest[open + inside.len() + 2..];
+            }
+            None => {
+                kept.push_str(&rest[..=open]);
+                rest = &rest[open + 1..];
+            }
+        }
+    }
+    kept + rest
+}
+
 /// Whether the reply holds one of the accepted answers; of several groups, one of each.
 pub(crate) fn is_right(reply: &str, groups: &[Vec<String>]) -> bool {
-    !groups.is_empty() && groups.iter().all(|group| group.iter().any(|accepted| contains(reply, accepted)))
+    let reply = without_notes(reply);
+    !groups.is_empty() && groups.iter().all(|group| group.iter().any(|accepted| contains(&reply, accepted)))
 }
 
 #[cfg(test)]
@@ -38,6 +59,7 @@ mod tests {
         assert!(contains("It costs EUR 1,250.00 net", "1250.00"));
         assert!(!contains("14 days", "4 days"));
         assert!(!contains("", "4 days"));
+        assert_eq!(without_notes("14 days [2] of [a] [1, 3]."), "14 days  of [a] .");
         let both = [vec!["ruth".to_owned(), "r. example".to_owned()], vec!["14 days".to_owned()]];
         assert!(is_right("Ruth, within 14 days", &both));
         assert!(!is_right("Ruth", &both));

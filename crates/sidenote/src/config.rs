@@ -156,7 +156,7 @@ pub struct VectorIndexing {
 
 impl Default for VectorIndexing {
     fn default() -> Self {
-        Self { vector: VectorIndexKind::Auto, hnsw_min_vectors: 20_000, ef_search: 64 }
+        Self { vector: VectorIndexKind::Auto, hnsw_min_vectors: 20_000, ef_search: 96 }
     }
 }
 

@@ -1,1 +1,67 @@
-//! .
+//! Answers from private documents, with a note to the exact place of every sentence, on the machine they live on.
+//!
+//! ```no_run
+//! use sidenote::{AskRequest, CancelToken, Config, Engine, IngestRequest};
+//!
+//! # fn main() -> Result<(), sidenote::Error> {
+//! sidenote::worker_main(); // first thing in `main`: extraction runs in a child process of this program
+//! let mut config = Config::default();
+//! config.paths.data = "/home/me/notes.sidenote".into();
+//! config.paths.models = "/home/me/.local/share/sidenote/models".into();
+//! let engine = Engine::open(config)?;
+//! engine.ingest(&IngestRequest::new(["/home/me/documents"]), &mut |_| {}, &CancelToken::new())?;
+//! let answer = engine.ask(&AskRequest::new("Who approves travel expenses?"), &mut |_| {}, &CancelToken::new())?;
+//! println!("{}", answer.answer);
+//! for note in &answer.citations {
+//!     println!("[{}] {}: {}", note.n, note.document.path.display(), note.quote);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The modules, in the order in which a document and then a question pass through them: `walk`, `worker`, `ingest`;
+//! `retrieve`, `fuse`, `evidence`, `context`, `prompt`, `draft`, `cite`, `confidence`, `answer`.
+
+mod answer;
+mod cage;
+mod cite;
+mod confidence;
+mod config;
+mod context;
+mod document;
+mod draft;
+mod engine;
+mod error;
+mod evidence;
+mod fuse;
+mod ingest;
+mod models;
+mod passage;
+mod prompt;
+mod remove;
+mod retrieve;
+mod terms;
+mod walk;
+mod worker;
+
+pub use answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens};
+pub use cite::Citation;
+pub use confidence::Signals;
+pub use config::{
+    Answering, Chunking, Config, Embedding, Fusion, Ingest, Isolation, Llm, Models, Paths, Search, SearchMode,
+    VectorIndexKind, VectorIndexing,
+};
+pub use context::LeftOut;
+pub use document::Document;
+pub use engine::{CollectionStatus, Engine, Status};
+pub use error::{Error, ErrorKind};
+pub use ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest};
+pub use remove::{RemoveReport, RemoveRequest};
+pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
+pub use sidenote_index::{ChunkId, DocumentId};
+pub use sidenote_model::{CancelToken, Embedder, Generator, cpu, manifest};
+pub use sidenote_text::Span;
+pub use worker::worker_main;
+
+/// The collection of documents for which none is named.
+pub const DEFAULT_COLLECTION: &str = "default";

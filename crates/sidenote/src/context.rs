@@ -1,0 +1,213 @@
+//! Which sentences of which passages the language model reads.
+//!
+//! Reading is what takes the time on a CPU, so the context is made of the sentences that matter with what they need to be
+//! understood: the sentence before, the line that opens a list, the header row of a table. What was found and did not
+//! go in is said, with the reason.
+
+use std::collections::{BTreeSet, HashSet};
+
+use sidenote_index::ChunkId;
+use sidenote_model::Generator;
+
+use crate::{
+    config::Answering,
+    evidence::Sentence,
+    retrieve::Hit,
+    terms::terms,
+};
+
+/// A numbered passage of the prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Passage {
+    /// 1 upward, as the prompt and the draft name it.
+    pub(crate) n: usize,
+    /// Place of its chunk among the hits.
+    pub(crate) hit: usize,
+    /// Title and headings.
+    pub(crate) source: String,
+    /// The sentences, in order; ` ... ` stands where some are left out.
+    pub(crate) text: String,
+}
+
+#[cfg(test)]
+impl Passage {
+    pub(crate) fn of(n: usize, source: &str, text: &str) -> Self {
+        Self { n, hit: n - 1, source: source.into(), text: text.into() }
+    }
+}
+
+/// A passage that was found and that the language model did not read, or not whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Tokens of it that were left out.
+    pub tokens: usize,
+    /// A clause.
+    pub why: String,
+}
+
+/// What the language model reads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Context {
+    pub(crate) passages: Vec<Passage>,
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// Packs the best sentences of the hits into at most `budget_tokens` tokens.
+pub(crate) fn pack(
+    hits: &[Hit],
+    sentences: &[Sentence],
+    settings: &Answering,
+    budget_tokens: usize,
+    generator: &dyn Generator,
+) -> Context {
+    let mut context = Context::default();
+    let copies = copies(hits);
+    let mut order: Vec<usize> = (0..sentences.len()).filter(|place| !copies.contains(&sentences[*place].hit)).collect();
+    order.sort_by(|a, b| sentences[*b].score.total_cmp(&sentences[*a].score).then(a.cmp(b)));
+
+    let mut chosen: BTreeSet<usize> = BTreeSet::new();
+    let mut tokens = 0;
+    let mut opened: BTreeSet<usize> = BTreeSet::new();
+    let budget_tokens = budget_tokens.min(settings.context_tokens);
+    for place in order {
+        let sentence = &sentences[place];
+        let mut wanted = needed_with(place, sentences, hits);
+        wanted.retain(|place| !chosen.contains(place));
+        let mut cost: usize = wanted.iter().map(|place| count(&sentences[*place], hits, generator)).sum();
+        if !opened.contains(&sentence.hit) {
+            cost += generator.count_tokens(&source(&hits[sentence.hit])) + PASSAGE_OVERHEAD_TOKENS;
+        }
+        if tokens + cost > budget_tokens {
+            // A long table row does not keep a short sentence out.
+            continue;
+        }
+        tokens += cost;
+        opened.insert(sentence.hit);
+        chosen.extend(wanted);
+    }
+
+    for (place, hit) in hits.iter().enumerate() {
+        let of_hit = |sentence: &usize| sentences[*sentence].hit == place;
+        let inside: Vec<usize> = chosen.iter().copied().filter(of_hit).collect();
+        let outside: usize = (0..sentences.len())
+            .filter(|sentence| of_hit(sentence) && !chosen.contains(sentence))
+            .map(|sentence| count(&sentences[sentence], hits, generator))
+            .sum();
+        if outside > 0 {
+            let why = if copies.contains(&place) {
+                "says the same as a passage before it"
+            } else if inside.is_empty() {
+                "did not fit into the context (`answer.context_tokens`)"
+            } else {
+                "other sentences of it fitted into the context (`answer.context_tokens`)"
+            };
+            context.left_out.push(LeftOut { chunk: hit.chunk, tokens: outside, why: why.into() });
+        }
+        if !inside.is_empty() {
+            context.passages.push(Passage {
+                n: context.passages.len() + 1,
+                hit: place,
+                source: source(hit),
+                text: join(&inside, sentences, hit),
+            });
+        }
+    }
+    context
+}
+
+/// The number, the brackets and the line breaks of a passage.
+const PASSAGE_OVERHEAD_TOKENS: usize = 6;
+
+fn source(hit: &Hit) -> String {
+    let file = hit.document.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let title = hit.document.title.clone().or(file).unwrap_or_default();
+    let mut parts = vec![title];
+    for heading in &hit.heading {
+        if !parts.contains(heading) {
+            parts.push(heading.clone());
+        }
+    }
+    parts.join(" > ")
+}
+
+fn count(sentence: &Sentence, hits: &[Hit], generator: &dyn Generator) -> usize {
+    sentence.span.slice(&hits[sentence.hit].text).map_or(0, |text| generator.count_tokens(text) + 1)
+}
+
+/// A sentence and those that it needs to be understood.
+fn needed_with(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Vec<usize> {
+    let hit = sentences[place].hit;
+    let kind = |place: usize| kind(sentences[place].span.slice(&hits[hit].text).unwrap_or_default());
+    let first = sentences.partition_point(|sentence| sentence.hit < hit);
+    let mut needed = vec![place];
+    // A row needs the header of its table, an item the line that opens its list.
+    let mut above = place;
+    match kind(place) {
+        Kind::Row => {
+            while above > first && kind(above - 1) == Kind::Row {
+                above -= 1;
+            }
+        }
+        Kind::Item => {
+            while above > first && kind(above) == Kind::Item {
+                above -= 1;
+            }
+        }
+        Kind::Prose => above = above.saturating_sub(1).max(first),
+    }
+    if above != place {
+        needed.insert(0, above);
+    }
+    needed
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Row,
+    Item,
+    Prose,
+}
+
+fn kind(text: &str) -> Kind {
+    let opens_item = |text: &str| {
+        let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
+        text.starts_with(['-', '*', '+', '\u{2022}'])
+            || (digits.len() < text.len() && (digits.starts_with(". ") || digits.starts_with(") ")))
+    };
+    if text.starts_with('|') || text.contains(" | ") {
+        Kind::Row
+    } else if opens_item(text) {
+        Kind::Item
+    } else {
+        Kind::Prose
+    }
+}
+
+fn join(places: &[usize], sentences: &[Sentence], hit: &Hit) -> String {
+    let mut text = hit.table_header.as_ref().map(|header| format!("{header}\n")).unwrap_or_default();
+    let mut last: Option<usize> = None;
+    for place in places {
+        let span = sentences[*place].span;
+        if let Some(last) = last {
+            let gap = &hit.text[sentences[last].span.end..span.start];
+            text.push_str(match (*place == last + 1, gap.contains('\n')) {
+                (true, true) => "\n",
+                (true, false) => " ",
+                (false, true) => "\n...\n",
+                (false, false) => " ... ",
+            });
+        }
+        text.push_str(span.slice(&hit.text).unwrap_or_default());
+        last = Some(*place);
+    }
+    text
+}
+
+/// Places of hits that hold the very words of a better hit. One word more or less is another statement: two versions of
+/// a policy often differ in a single number or name.
+fn copies(hits: &[Hit]) -> BTreeSet<usize> {
+    let mut seen = HashSet::new();
+    (0..hits.len()).filter(|place| !seen.insert(terms(&hits[*place].text))).collect()
+}

@@ -1,0 +1,74 @@
+//! A document as hits, citations and lists show it.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use sidenote_index::{DocumentId, StoredDocument};
+
+use crate::walk::mtime_ns;
+
+/// A document as hits, citations and lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its number in the index.
+    pub id: DocumentId,
+    /// Absolute path of the file it came from, exact.
+    pub path: PathBuf,
+    /// The same as a percent-encoded `file:` URI.
+    pub uri: String,
+    /// From the file's own metadata or its first heading.
+    pub title: Option<String>,
+    /// The collection it belongs to.
+    pub collection: String,
+    /// An attachment or archive member, where it is one.
+    pub part: Option<String>,
+    /// Number of pages, where its format has them.
+    pub page_count: Option<u32>,
+    /// ISO 639-1, else 639-3.
+    pub language: Option<String>,
+    /// When the file was last changed, as the index read it: RFC 3339, UTC.
+    pub modified: Option<String>,
+    /// Whether the file has changed, or gone, since the index read it.
+    pub stale: bool,
+}
+
+impl From<StoredDocument> for Document {
+    fn from(stored: StoredDocument) -> Self {
+        let stale = fs_err::metadata(&stored.path).map_or(true, |metadata| {
+            metadata.len() != stored.fingerprint.size || Some(mtime_ns(&metadata) / 1_000_000) != stored.modified_unix_ms
+        });
+        Self {
+            stale,
+            modified: stored.modified_unix_ms.and_then(rfc3339),
+            id: stored.id,
+            path: stored.path,
+            uri: stored.uri,
+            title: stored.title,
+            collection: stored.collection,
+            part: stored.part,
+            page_count: stored.page_count,
+            language: stored.language,
+        }
+    }
+}
+
+/// Whole seconds; `None` before 1970 and after the year 9999.
+fn rfc3339(unix_ms: i64) -> Option<String> {
+    let seconds = u64::try_from(unix_ms).ok()? / 1_000;
+    (seconds < 253_402_300_800)
+        .then(|| humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_rfc_3339_and_absurd_ones_are_none() {
+        assert_eq!(rfc3339(1_700_000_000_123).as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert_eq!(rfc3339(-1), None);
+        assert_eq!(rfc3339(i64::MAX), None);
+    }
+}

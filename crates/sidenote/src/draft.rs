@@ -1,0 +1,189 @@
+//! What the model writes, and the passage numbers in it.
+//!
+//! A draft is text with labels such as `[2]`. [`LabelFilter`] lets a draft through as it comes and holds labels back
+//! until they are whole, so that a number that does not exist is never shown. [`parse`] takes the finished draft apart.
+
+use sidenote_text::sentences;
+
+/// Longest label held back while it is incomplete, in bytes: `[12, 13, 14]` and a little more.
+const MAX_LABEL_BYTES: usize = 24;
+
+/// Passes a draft on piece by piece, without labels that name no passage.
+#[derive(Debug)]
+pub(crate) struct LabelFilter {
+    passages: usize,
+    held: String,
+}
+
+impl LabelFilter {
+    /// A filter that knows the passages `1..=passages`.
+    pub(crate) fn new(passages: usize) -> Self {
+        Self { passages, held: String::new() }
+    }
+
+    /// Takes the next piece; gives what can be shown now.
+    pub(crate) fn push(&mut self, piece: &str) -> String {
+        self.held.push_str(piece);
+        let mut shown = String::new();
+        loop {
+            let Some(open) = self.held.find('[') else {
+                shown.push_str(&self.held);
+                self.held.clear();
+                return shown;
+            };
+            shown.push_str(&self.held[..open]);
+            self.held.drain(..open);
+            match self.held.find(']') {
+                Some(close) => {
+                    let label: String = self.held.drain(..=close).collect();
+                    shown.push_str(&self.keep(&label));
+                }
+                None if self.held.len() > MAX_LABEL_BYTES => {
+                    shown.push('[');
+                    self.held.drain(..1);
+                }
+                None => return shown,
+            }
+        }
+    }
+
+    /// Gives what is left at the end of the draft.
+    pub(crate) fn finish(&mut self) -> String {
+        let held = std::mem::take(&mut self.held);
+        if held.starts_with('[') && held[1..].chars().all(is_label_char) { String::new() } else { held }
+    }
+
+    fn keep(&self, label: &str) -> String {
+        match numbers(label) {
+            None => label.to_owned(),
+            Some(numbers) => numbers
+                .into_iter()
+                .filter(|n| (1..=self.passages).contains(n))
+                .map(|n| format!("[{n}]"))
+                .collect::<String>(),
+        }
+    }
+}
+
+fn is_label_char(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, ',' | ' ' | ';' | '-')
+}
+
+/// The numbers of `[1, 2]`; `None` where the brackets hold something else, which is then text.
+fn numbers(label: &str) -> Option<Vec<usize>> {
+    let inner = label.strip_prefix('[')?.strip_suffix(']')?;
+    let inner = inner.trim().trim_start_matches("passage").trim_start_matches("Passage").trim();
+    (!inner.is_empty() && inner.chars().all(is_label_char)).then(|| {
+        inner.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+    })
+}
+
+/// A sentence of a draft, its labels apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DraftSentence {
+    /// Without labels.
+    pub(crate) text: String,
+    /// The passages it points at, as numbered in the prompt.
+    pub(crate) labels: Vec<usize>,
+}
+
+/// Takes a draft apart. Labels belong to the sentence they stand in, or stand behind.
+pub(crate) fn parse(draft: &str, passages: usize) -> Vec<DraftSentence> {
+    let mut parsed: Vec<DraftSentence> = Vec::new();
+    for span in sentences(draft) {
+        let mut rest = span.slice(draft).unwrap_or_default();
+        let mut text = String::new();
+        let mut labels = Vec::new();
+        while let Some(open) = rest.find('[') {
+            let Some(close) = rest[open..].find(']').map(|close| open + close) else { break };
+            text.push_str(rest[..open].trim_end());
+            match numbers(&rest[open..=close]) {
+                Some(found) => {
+                    let found = found.into_iter().filter(|n| (1..=passages).contains(n));
+                    match parsed.last_mut() {
+                        // A label before any word of this sentence stands behind the one before.
+                        Some(before) if text.is_empty() => before.labels.extend(found),
+                        _ => labels.extend(found),
+                    }
+                }
+                None => {
+                    if !text.is_empty() {
+                        text.push(' ');
+                    }
+                    text.push_str(&rest[open..=close]);
+                }
+            }
+            rest = &rest[close + 1..];
+            if rest.starts_with(char::is_whitespace) && !text.is_empty() && !rest.trim().is_empty() {
+                text.push(' ');
+                rest = rest.trim_start();
+            }
+        }
+        text.push_str(rest);
+        let text = text.trim().to_owned();
+        if text.chars().any(char::is_alphanumeric) {
+            parsed.push(DraftSentence { text, labels });
+        } else if let Some(before) = parsed.last_mut() {
+            before.labels.extend(labels);
+        }
+    }
+    for sentence in &mut parsed {
+        sentence.labels.sort_unstable();
+        sentence.labels.dedup();
+    }
+    parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn filter(pieces: &[&str], passages: usize) -> String {
+        let mut filter = LabelFilter::new(passages);
+        let mut shown: String = pieces.iter().map(|piece| filter.push(piece)).collect();
+        shown.push_str(&filter.finish());
+        shown
+    }
+
+    #[test]
+    fn a_number_that_names_no_passage_is_never_shown() {
+        assert_eq!(filter(&["14 days ", "[", "2", "]"], 3), "14 days [2]");
+        assert_eq!(filter(&["14 days ", "[", "9", "]."], 3), "14 days .");
+        assert_eq!(filter(&["a [1, 9] b [0]"], 3), "a [1] b ");
+        assert_eq!(filter(&["cut off [1"], 3), "cut off ");
+    }
+
+    #[test]
+    fn brackets_that_are_no_label_are_text() {
+        assert_eq!(filter(&["see [annex A] and arr[", "i]"], 3), "see [annex A] and arr[i]");
+        assert_eq!(filter(&["an open [bracket that goes on for long"], 3), "an open [bracket that goes on for long");
+    }
+
+    #[test]
+    fn labels_belong_to_the_sentence_they_stand_in_or_behind() {
+        let parsed = parse("Ruth approves. [2] It takes 14 days [1][3]. [9]", 3);
+        assert_eq!(
+            parsed,
+            [
+                DraftSentence { text: "Ruth approves.".into(), labels: vec![2] },
+                DraftSentence { text: "It takes 14 days.".into(), labels: vec![1, 3] },
+            ]
+        );
+        assert_eq!(parse("14 days [2]", 3), [DraftSentence { text: "14 days".into(), labels: vec![2] }]);
+        assert_eq!(parse("the code is arr[i] [1]", 3)[0].labels, [1]);
+        assert!(parse("  [1]  ", 3).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter_and_no_invented_number_passes(text in "[a-z \\[\\]0-9,.]{0,60}", cut in 0_usize..60, passages in 0_usize..5) {
+            let cut = cut.min(text.len());
+            let whole = filter(&[&text], passages);
+            prop_assert_eq!(&filter(&[&text[..cut], &text[cut..]], passages), &whole);
+            for sentence in parse(&text, passages) {
+                prop_assert!(sentence.labels.iter().all(|n| (1..=passages).contains(n)));
+            }
+        }
+    }
+}

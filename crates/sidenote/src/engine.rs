@@ -1,0 +1,288 @@
+//! The engine: one handle on a data folder and its models.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use sidenote_index::{Index, IndexOptions, VectorMode};
+use sidenote_model::{CancelToken, Embedder, Generator};
+
+use crate::{
+    answer::{Answer, AskEvent, AskPhase, AskRequest, Question},
+    config::{Config, SearchMode, VectorIndexKind},
+    document::Document,
+    error::Error,
+    ingest::{FailedFile, IngestEvent, IngestReport, IngestRequest, Ingestion},
+    models,
+    remove::{RemoveReport, RemoveRequest, remove},
+    retrieve::{SearchReport, SearchRequest, retrieve},
+};
+
+/// One handle on a data folder and its models. Cheap to clone; all clones share the models.
+///
+/// Opening it is cheap: the index and each model are opened when they are first needed. Every call blocks until it is
+/// done and may be made from any thread; questions wait for each other, because there is one language model.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    index: Mutex<Option<Index>>,
+    embedder: Mutex<Option<Arc<dyn Embedder>>>,
+    generator: Mutex<Option<Arc<dyn Generator>>>,
+}
+
+/// What is in the data folder.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Documents.
+    pub documents: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Distinct vectors.
+    pub vectors: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Counts the changes.
+    pub generation: u64,
+    /// Collections by name.
+    pub collections: Vec<CollectionStatus>,
+    /// The embedding model the index was made with, else the configured one.
+    pub embedding_model: Option<String>,
+    /// The configured language model.
+    pub generation_model: Option<String>,
+    /// Files that could not be read at the last ingest.
+    pub failures: Vec<FailedFile>,
+}
+
+/// How many there are in one collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CollectionStatus {
+    /// Its name.
+    pub name: String,
+    /// Documents.
+    pub documents: u64,
+    /// Chunks.
+    pub chunks: u64,
+}
+
+impl Engine {
+    /// An engine on `config.paths.data`, with the models the configuration names.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a setting is outside its range, or a folder is not named.
+    pub fn open(config: Config) -> Result<Self, Error> {
+        Self::with_models(config, None, None)
+    }
+
+    /// An engine with models of the caller's own; `None` leaves one to the configuration.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn with_models(
+        config: Config,
+        embedder: Option<Arc<dyn Embedder>>,
+        generator: Option<Arc<dyn Generator>>,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        if config.paths.data.as_os_str().is_empty() {
+            return Err(Error::Config { key: "paths.data".into(), problem: "no data folder is named".into() });
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                index: Mutex::new(None),
+                embedder: Mutex::new(embedder),
+                generator: Mutex::new(generator),
+            }),
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Makes files and folders searchable: reads what is new or changed, removes what is gone.
+    ///
+    /// A file that cannot be read costs itself alone and is reported. Stopping keeps what is finished.
+    ///
+    /// # Errors
+    /// When another process writes, the data folder or the embedding model cannot be used, or no path exists.
+    pub fn ingest(
+        &self,
+        request: &IngestRequest,
+        progress: &mut dyn FnMut(IngestEvent<'_>),
+        cancel: &CancelToken,
+    ) -> Result<IngestReport, Error> {
+        let embedder = self.embedder()?;
+        let index = self.index_or_create()?;
+        Ingestion { config: self.config(), index: &index, embedder: &*embedder, request, cancel }.run(progress)
+    }
+
+    /// Removes documents. They are gone from every answer at once; with `purge` also from every byte.
+    ///
+    /// # Errors
+    /// When another process writes, or the data folder cannot be used.
+    pub fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, Error> {
+        match self.index()? {
+            Some(index) => remove(&index, request),
+            None => Err(self.nothing_ingested()),
+        }
+    }
+
+    /// Finds passages.
+    ///
+    /// # Errors
+    /// When nothing has been ingested, or the data folder or the embedding model cannot be used.
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchReport, Error> {
+        let index = self.index()?.ok_or_else(|| self.nothing_ingested())?;
+        let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.embedder()?) };
+        retrieve(&index, &self.config().search, request, embedder.as_deref())
+    }
+
+    /// Answers a question from the documents, or says that they do not say.
+    ///
+    /// # Errors
+    /// When nothing has been ingested, the question does not fit, a model or the data folder cannot be used, or the
+    /// caller stopped it.
+    pub fn ask(
+        &self,
+        request: &AskRequest,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+        cancel: &CancelToken,
+    ) -> Result<Answer, Error> {
+        let asked = Instant::now();
+        let index = self.index()?.ok_or_else(|| self.nothing_ingested())?;
+        on_event(AskEvent::Phase(AskPhase::Loading));
+        let (embedder, generator) = self.both_models()?;
+        let load_ms = crate::retrieve::milliseconds(asked);
+        Question {
+            config: self.config(),
+            index: &index,
+            embedder: &*embedder,
+            generator: &*generator,
+            request,
+            cancel,
+            asked,
+            load_ms,
+        }
+        .answer(on_event)
+    }
+
+    /// The documents of a collection, or of all, in order of path.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used.
+    pub fn documents(&self, collection: Option<&str>) -> Result<Vec<Document>, Error> {
+        let Some(index) = self.index()? else { return Ok(Vec::new()) };
+        let mut documents: Vec<Document> = index.documents(collection)?.into_iter().map(Document::from).collect();
+        documents.sort_by(|a, b| (&a.path, &a.collection).cmp(&(&b.path, &b.collection)));
+        Ok(documents)
+    }
+
+    /// What is in the data folder; all zero where there is none yet.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used.
+    pub fn status(&self) -> Result<Status, Error> {
+        let mut status = Status {
+            data_dir: self.config().paths.data.clone(),
+            embedding_model: Some(self.config().models.embedder.clone()),
+            generation_model: Some(self.config().models.generator.clone()),
+            ..Status::default()
+        };
+        let Some(index) = self.index()? else { return Ok(status) };
+        let counts = index.status()?;
+        status.documents = counts.documents;
+        status.chunks = counts.chunks;
+        status.vectors = counts.vectors;
+        status.bytes = counts.bytes;
+        status.generation = counts.generation;
+        status.embedding_model = counts.embedding_model.or(status.embedding_model);
+        status.collections = counts
+            .collections
+            .into_iter()
+            .map(|collection| CollectionStatus {
+                name: collection.name,
+                documents: collection.documents,
+                chunks: collection.chunks,
+            })
+            .collect();
+        status.failures = index
+            .failures(None)?
+            .into_iter()
+            .map(|failure| FailedFile { path: failure.path, reason: failure.reason })
+            .collect();
+        Ok(status)
+    }
+
+    fn nothing_ingested(&self) -> Error {
+        Error::NothingIngested { path: self.config().paths.data.clone() }
+    }
+
+    fn index_options(&self) -> IndexOptions {
+        let settings = &self.config().index;
+        IndexOptions {
+            vector: match settings.vector {
+                VectorIndexKind::Auto => VectorMode::Auto,
+                VectorIndexKind::Exact => VectorMode::Exact,
+                VectorIndexKind::Hnsw => VectorMode::Hnsw,
+            },
+            hnsw_min_vectors: settings.hnsw_min_vectors,
+            ef_search: settings.ef_search,
+            ..IndexOptions::default()
+        }
+    }
+
+    fn index_or_create(&self) -> Result<Index, Error> {
+        once(&self.inner.index, || Ok(Index::open(&self.config().paths.data, &self.index_options())?))
+    }
+
+    /// The index, or `None` where nothing was ingested: asking leaves no trace on disk.
+    fn index(&self) -> Result<Option<Index>, Error> {
+        let mut slot = self.inner.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_none() {
+            *slot = Index::open_existing(&self.config().paths.data, &self.index_options())?;
+        }
+        Ok(slot.clone())
+    }
+
+    fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
+        once(&self.inner.embedder, || models::load_embedder(self.config()))
+    }
+
+    fn generator(&self) -> Result<Arc<dyn Generator>, Error> {
+        once(&self.inner.generator, || models::load_generator(self.config()))
+    }
+
+    /// Both at once: each spends its time on other things, reading a file here, optimising a graph there.
+    fn both_models(&self) -> Result<(Arc<dyn Embedder>, Arc<dyn Generator>), Error> {
+        std::thread::scope(|scope| {
+            let generator = scope.spawn(|| self.generator());
+            let embedder = self.embedder()?;
+            let generator =
+                generator.join().map_err(|_| Error::Internal("opening the language model panicked".into()))??;
+            Ok((embedder, generator))
+        })
+    }
+}
+
+/// Opens a thing the first time it is needed. A failure is not remembered: the user may mend it and ask again.
+fn once<T: Clone>(slot: &Mutex<Option<T>>, open: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*slot {
+        Some(known) => Ok(known.clone()),
+        None => {
+            let opened = open()?;
+            *slot = Some(opened.clone());
+            Ok(opened)
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! From the names in the configuration to models that run.
+//!
+//! A name is one of the manifest, found below the models folder, or a path of the user's own: a GGUF file, a folder with
+//! `model.onnx` and `tokenizer.json`, a shared library.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use sidenote_model::{
+    Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxEmbedder, OnnxModelPaths,
+};
+
+use crate::{config::Config, error::Error, worker};
+
+/// Name of the ONNX Runtime's file inside its folder, without the version behind it.
+const RUNTIME_FILE: &str = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
+
+pub(crate) fn load_embedder(config: &Config) -> Result<Arc<dyn Embedder>, Error> {
+    let folder = located(config, &config.models.embedder);
+    let paths = OnnxModelPaths {
+        model: folder.join("model.onnx"),
+        tokenizer: folder.join("tokenizer.json"),
+        runtime: runtime(config),
+    };
+    let options = EmbedderOptions {
+        name: shown_name(&config.models.embedder),
+        workers: config.embed.workers,
+        ..EmbedderOptions::default()
+    };
+    Ok(Arc::new(OnnxEmbedder::load(&paths, &options)?))
+}
+
+pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Error> {
+    let mut path = located(config, &config.models.generator);
+    if path.is_dir() || !is_path(&config.models.generator) {
+        path.push("model.gguf");
+    }
+    let options = LlamaOptions {
+        name: shown_name(&config.models.generator),
+        context_tokens: config.llm.context_tokens,
+        threads: config.llm.threads,
+        prefill_tokens: config.llm.prefill_tokens,
+        // A file that makes llama.cpp abort is met in a child process first, where a child can be had.
+        probe: worker::own_program().transpose()?,
+        ..LlamaOptions::default()
+    };
+    Ok(Arc::new(LlamaGenerator::load(&path, &options)?))
+}
+
+fn runtime(config: &Config) -> PathBuf {
+    let path = located(config, &config.models.runtime);
+    if !path.is_dir() {
+        return if is_path(&config.models.runtime) { path } else { path.join(RUNTIME_FILE) };
+    }
+    let mut libraries: Vec<PathBuf> = fs_err::read_dir(&path)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(RUNTIME_FILE)))
+        .collect();
+    libraries.sort();
+    libraries.pop().unwrap_or_else(|| path.join(RUNTIME_FILE))
+}
+
+/// Whether the value is a path of the user's own and not a name of the manifest.
+fn is_path(value: &str) -> bool {
+    value.contains(std::path::is_separator) || Path::new(value).exists()
+}
+
+fn located(config: &Config, value: &str) -> PathBuf {
+    if is_path(value) { PathBuf::from(value) } else { config.paths.models.join(value) }
+}
+
+fn shown_name(value: &str) -> String {
+    if !is_path(value) {
+        return value.to_owned();
+    }
+    let path = Path::new(value);
+    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_below_the_models_folder_and_a_path_is_taken_as_it_is() {
+        let mut config = Config::default();
+        config.paths.models = "/models".into();
+        assert_eq!(located(&config, "all-minilm-l6-v2-int8"), Path::new("/models/all-minilm-l6-v2-int8"));
+        assert_eq!(located(&config, "/home/me/qwen.gguf"), Path::new("/home/me/qwen.gguf"));
+        assert_eq!(shown_name("/home/me/qwen.gguf"), "qwen");
+        assert_eq!(runtime(&config), Path::new("/models/onnxruntime-1.31.1").join(RUNTIME_FILE));
+    }
+
+    #[test]
+    fn a_missing_model_is_an_error_with_its_path() {
+        let mut config = Config::default();
+        config.paths.models = "/nowhere/models".into();
+        for error in [load_embedder(&config).err(), load_generator(&config).err()] {
+            let error = error.unwrap();
+            assert_eq!(error.kind(), crate::ErrorKind::MissingModel);
+            assert!(error.path().is_some_and(|path| path.starts_with("/nowhere/models")), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("models pull")), "{error}");
+        }
+    }
+}

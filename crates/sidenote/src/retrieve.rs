@@ -1,0 +1,261 @@
+//! A question finds passages: both legs, fused, as hits that know where they stand.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    time::Instant,
+};
+
+use sidenote_index::{ChunkId, DocumentId, Filter, Index, Scored, StoredChunk};
+use sidenote_model::Embedder;
+use sidenote_text::Span;
+
+use crate::{
+    config::{Search, SearchMode},
+    document::Document,
+    error::Error,
+    fuse::{Leg, fuse_scores},
+    passage,
+    terms::term_set,
+};
+
+/// What to search for.
+#[derive(Clone, Debug)]
+pub struct SearchRequest {
+    /// Plain words. Any text is a query; nothing in it is syntax yet.
+    pub query: String,
+    /// Most hits.
+    pub limit: usize,
+    /// Which legs.
+    pub mode: SearchMode,
+    /// Only in this collection; `None` means in all.
+    pub collection: Option<String>,
+    /// Only in files below this folder, or in this file.
+    pub path_prefix: Option<PathBuf>,
+}
+
+impl SearchRequest {
+    /// Ten hits by both legs, in all collections.
+    pub fn new(query: impl Into<String>) -> Self {
+        let defaults = Search::default();
+        Self {
+            query: query.into(),
+            limit: defaults.limit,
+            mode: defaults.mode,
+            collection: None,
+            path_prefix: None,
+        }
+    }
+
+    pub(crate) fn filter(&self) -> Filter {
+        Filter { collection: self.collection.clone(), path_prefix: self.path_prefix.clone(), documents: None }
+    }
+}
+
+/// Milliseconds of each stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SearchTimings {
+    /// The query's embedding.
+    pub embed: f64,
+    /// The BM25 leg.
+    pub lexical: f64,
+    /// The vector leg.
+    pub dense: f64,
+    /// Reranking; `None` where there is none.
+    pub rerank: Option<f64>,
+    /// All of it.
+    pub total: f64,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchReport {
+    /// The query as given.
+    pub query: String,
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Milliseconds of each stage.
+    pub timings: SearchTimings,
+}
+
+/// A chunk that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// 1 is the best.
+    pub rank: usize,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: Document,
+    /// Page of its first character.
+    pub page: Option<u32>,
+    /// Slide or sheet.
+    pub part: Option<String>,
+    /// Headings above it, outermost first.
+    pub heading: Vec<String>,
+    /// Where in the document's stored text.
+    pub span: Span,
+    /// The stored text under the span.
+    pub text: String,
+    /// Where in the stored text the sentences stand that match the query best; inside `span`.
+    pub snippet: Span,
+    /// Header row of the table it continues, when the row is not inside the span.
+    pub table_header: Option<String>,
+    /// The fused score: comparable within one search alone.
+    pub score: f32,
+    /// Place in the BM25 leg, 1 is the best.
+    pub lexical_rank: Option<usize>,
+    /// Place in the vector leg, 1 is the best.
+    pub dense_rank: Option<usize>,
+    /// The reranker's score.
+    pub rerank_score: Option<f32>,
+    /// Cosine of query and chunk, -1 to 1, where the vector leg found it.
+    pub cosine: Option<f32>,
+}
+
+impl Hit {
+    /// The text of the snippet.
+    pub fn snippet_text(&self) -> &str {
+        self.text.get(self.snippet.start - self.span.start..self.snippet.end - self.span.start).unwrap_or(&self.text)
+    }
+}
+
+/// Searches. `vector` is needed unless the mode is lexical; see [`embed_query`].
+pub(crate) fn retrieve(
+    index: &Index,
+    settings: &Search,
+    request: &SearchRequest,
+    embedder: Option<&dyn Embedder>,
+) -> Result<SearchReport, Error> {
+    let begun = Instant::now();
+    let mut timings = SearchTimings::default();
+    let filter = request.filter();
+    let candidates = settings.candidates.max(request.limit);
+
+    let dense = match embedder.filter(|_| request.mode != SearchMode::Lexical) {
+        Some(embedder) if !request.query.trim().is_empty() => {
+            let started = Instant::now();
+            let vector = embed_query(embedder, &request.query)?;
+            timings.embed = milliseconds(started);
+            let started = Instant::now();
+            let found = index.search_dense(&vector, &embedder.info().name, candidates, &filter)?;
+            timings.dense = milliseconds(started);
+            found
+        }
+        _ => Vec::new(),
+    };
+    let lexical = if request.mode == SearchMode::Dense {
+        Vec::new()
+    } else {
+        let started = Instant::now();
+        let found = index.search_lexical(&request.query, candidates, &filter)?;
+        timings.lexical = milliseconds(started);
+        found
+    };
+
+    let (lexical_scores, dense_scores) = (scores(&lexical), scores(&dense));
+    let (lexical_weight, dense_weight) = match request.mode {
+        SearchMode::Hybrid => (settings.lexical_weight, 1.0 - settings.lexical_weight),
+        SearchMode::Lexical => (1.0, 0.0),
+        SearchMode::Dense => (0.0, 1.0),
+    };
+    let legs = [
+        Leg { scores: &lexical_scores, weight: lexical_weight },
+        Leg { scores: &dense_scores, weight: dense_weight },
+    ];
+    let mut fused = fuse_scores(&legs, settings.fusion);
+    fused.truncate(request.limit);
+
+    let hits = hits(index, &request.query, &fused, &lexical, &dense)?;
+    timings.total = milliseconds(begun);
+    Ok(SearchReport { query: request.query.clone(), hits, timings })
+}
+
+/// The query's vector, from as much of its beginning as the embedding model reads.
+fn embed_query(embedder: &dyn Embedder, query: &str) -> Result<Vec<f32>, Error> {
+    let limit = embedder.info().max_tokens.saturating_sub(embedder.info().special_tokens);
+    // A token is rarely longer than its bytes are many: bounds the tokeniser's work on a query of megabytes.
+    let query = head(query, limit.saturating_mul(32));
+    let offsets = embedder.token_offsets(query);
+    let query = match offsets.get(limit.saturating_sub(1)) {
+        Some((_, end)) if offsets.len() > limit => head(query, *end),
+        _ => query,
+    };
+    embedder.embed(&[query])?.pop().ok_or_else(|| Error::Internal("the embedder gave no vector".into()))
+}
+
+/// The first `bytes` of a text, shortened to a character boundary.
+fn head(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+fn scores(found: &[Scored]) -> Vec<(ChunkId, f32)> {
+    found.iter().map(|scored| (scored.chunk, scored.score)).collect()
+}
+
+fn hits(
+    index: &Index,
+    query: &str,
+    fused: &[(ChunkId, f32)],
+    lexical: &[Scored],
+    dense: &[Scored],
+) -> Result<Vec<Hit>, Error> {
+    let place = |leg: &[Scored]| -> HashMap<ChunkId, usize> {
+        leg.iter().enumerate().map(|(place, scored)| (scored.chunk, place + 1)).collect()
+    };
+    let (lexical_ranks, dense_ranks) = (place(lexical), place(dense));
+    let fused_scores: HashMap<ChunkId, f32> = fused.iter().copied().collect();
+    let cosines: HashMap<ChunkId, f32> = scores(dense).into_iter().collect();
+    let query_terms = term_set(query);
+
+    let ids: Vec<ChunkId> = fused.iter().map(|(chunk, _)| *chunk).collect();
+    let mut documents: BTreeMap<DocumentId, Option<Document>> = BTreeMap::new();
+    let mut hits = Vec::with_capacity(ids.len());
+    for stored in index.chunks(&ids)? {
+        let document = match documents.get(&stored.document) {
+            Some(known) => known.clone(),
+            None => {
+                let document = index.document(stored.document)?.map(Document::from);
+                documents.insert(stored.document, document.clone());
+                document
+            }
+        };
+        // Removed since the index was asked: it is gone from answers at once.
+        let Some(document) = document else { continue };
+        let table_header = table_header(index, &stored)?;
+        let snippet = passage::best_window(&stored.text, &query_terms, passage::SNIPPET_BYTES);
+        hits.push(Hit {
+            rank: hits.len() + 1,
+            chunk: stored.id,
+            document,
+            page: stored.page,
+            part: None,
+            heading: stored.heading,
+            span: stored.span,
+            snippet: Span::new(stored.span.start + snippet.start, stored.span.start + snippet.end),
+            text: stored.text,
+            table_header,
+            score: fused_scores.get(&stored.id).copied().unwrap_or_default(),
+            lexical_rank: lexical_ranks.get(&stored.id).copied(),
+            dense_rank: dense_ranks.get(&stored.id).copied(),
+            rerank_score: None,
+            cosine: cosines.get(&stored.id).copied(),
+        });
+    }
+    Ok(hits)
+}
+
+fn table_header(index: &Index, stored: &StoredChunk) -> Result<Option<String>, Error> {
+    match stored.table_header {
+        Some(span) => Ok(index.text(stored.document, span)?),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1_000.0
+}

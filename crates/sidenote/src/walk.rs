@@ -1,0 +1,180 @@
+//! Which files an ingest looks at.
+
+use std::{
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use ignore::WalkBuilder;
+
+use crate::config::Ingest;
+
+/// A file on disk, as a look at its folder shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Absolute.
+    pub(crate) path: PathBuf,
+    pub(crate) size: u64,
+    /// Nanoseconds since 1970; negative before.
+    pub(crate) mtime_ns: i64,
+    /// 0 where the platform has none.
+    pub(crate) inode: u64,
+}
+
+/// What a walk found, and what it could not look at.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// In order of path.
+    pub(crate) files: Vec<Found>,
+    pub(crate) failed: Vec<(PathBuf, String)>,
+    /// Folders walked to the end: what is known below them and was not found is gone.
+    pub(crate) roots: Vec<PathBuf>,
+}
+
+/// Walks the paths. Each file stands once, however many paths lead to it. Honours `.gitignore`, `.ignore` and
+/// `.sidenoteignore`. Nothing is opened but folders.
+pub(crate) fn walk_files(paths: &[PathBuf], options: &Ingest) -> Walk {
+    let mut walk = Walk::default();
+    for path in paths {
+        match fs_err::canonicalize(path) {
+            Ok(path) if path.is_dir() => walk_folder(&path, options, &mut walk),
+            Ok(path) => walk.look_at(&path),
+            Err(error) => walk.failed.push((absolute(path), reason(error.kind()))),
+        }
+    }
+    walk.files.sort_by(|a, b| a.path.cmp(&b.path));
+    walk.files.dedup_by(|a, b| a.path == b.path);
+    walk.failed.sort();
+    walk.failed.dedup();
+    walk
+}
+
+fn walk_folder(root: &Path, options: &Ingest, walk: &mut Walk) {
+    let entries = WalkBuilder::new(root)
+        .hidden(!options.include_hidden)
+        .follow_links(options.follow_symlinks)
+        .require_git(false)
+        .git_global(false)
+        .add_custom_ignore_filename(".sidenoteignore")
+        .build();
+    let failures_before = walk.failed.len();
+    for entry in entries {
+        match entry {
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => {}
+            Ok(entry) if entry.path_is_symlink() && !options.follow_symlinks => {}
+            Ok(entry) => walk.look_at(entry.path()),
+            Err(error) => walk.failed.push(describe(&error, root)),
+        }
+    }
+    // A folder that could not be read says nothing about the files in it: none of them is taken for gone.
+    if walk.failed.len() == failures_before {
+        walk.roots.push(root.to_owned());
+    }
+}
+
+impl Walk {
+    fn look_at(&mut self, path: &Path) {
+        let path = absolute(path);
+        match fs_err::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => self.files.push(Found {
+                size: metadata.len(),
+                mtime_ns: mtime_ns(&metadata),
+                inode: inode(&metadata),
+                path,
+            }),
+            Ok(_) => self.failed.push((path, "not a regular file".into())),
+            Err(error) => self.failed.push((path, reason(error.kind()))),
+        }
+    }
+}
+
+/// Nanoseconds since 1970 of the last change, 0 where the file system does not say.
+pub(crate) fn mtime_ns(metadata: &std::fs::Metadata) -> i64 {
+    let Ok(modified) = metadata.modified() else { return 0 };
+    match modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |nanos| -nanos),
+    }
+}
+
+fn inode(metadata: &std::fs::Metadata) -> u64 {
+    #[cfg(unix)]
+    return std::os::unix::fs::MetadataExt::ino(metadata);
+    #[cfg(not(unix))]
+    return 0;
+}
+
+/// The path as the index knows it: absolute, links resolved where the file exists.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    fs_err::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What is wrong, as a clause behind a path.
+pub(crate) fn reason(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "there is no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "no permission to read it".into(),
+        other => other.to_string(),
+    }
+}
+
+fn describe(error: &ignore::Error, root: &Path) -> (PathBuf, String) {
+    match error {
+        ignore::Error::Loop { child, ancestor } => {
+            (child.clone(), format!("a symbolic link back to `{}`, which is already being read", ancestor.display()))
+        }
+        ignore::Error::WithPath { path, err } => (path.clone(), describe(err, root).1),
+        ignore::Error::WithDepth { err, .. } => describe(err, root),
+        ignore::Error::Io(error) => (root.to_owned(), reason(error.kind())),
+        other => (root.to_owned(), other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(walk: &Walk, root: &Path) -> Vec<String> {
+        let root = absolute(root);
+        walk.files.iter().map(|file| file.path.strip_prefix(&root).unwrap().display().to_string()).collect()
+    }
+
+    #[test]
+    fn hidden_and_ignored_files_are_left_out_and_the_rest_is_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in
+            [("b.md", "b"), ("a/c.txt", "c"), (".secret", "s"), ("x.log", "x"), (".sidenoteignore", "*.log\n")]
+        {
+            let path = folder.path().join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        }
+        let paths = [folder.path().to_owned(), folder.path().join("b.md")];
+        let walk = walk_files(&paths, &Ingest::default());
+        assert_eq!(names(&walk, folder.path()), ["a/c.txt", "b.md"]);
+        assert_eq!(walk.roots, [absolute(folder.path())]);
+        assert!(walk.failed.is_empty(), "{:?}", walk.failed);
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_reported_and_the_rest_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("a.md"), "a").unwrap();
+        let walk = walk_files(&[folder.path().join("nope"), folder.path().to_owned()], &Ingest::default());
+        assert_eq!(names(&walk, folder.path()), ["a.md"]);
+        assert_eq!(walk.failed[0].1, "there is no such file");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_is_reported_once_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("a.md"), "a").unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
+        let follow = Ingest { follow_symlinks: true, ..Ingest::default() };
+        let walk = walk_files(&[folder.path().to_owned()], &follow);
+        assert_eq!(names(&walk, folder.path()), ["a.md"]);
+        assert!(walk.failed[0].1.contains("symbolic link back"), "{:?}", walk.failed);
+        assert!(walk_files(&[folder.path().to_owned()], &Ingest::default()).failed.is_empty());
+    }
+}

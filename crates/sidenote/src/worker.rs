@@ -1,0 +1,316 @@
+//! Extraction in a process of its own: a hostile file can cost itself, and nothing else.
+//!
+//! The parent opens the file and sends its bytes; the worker (the same program, started again) gives up files, network
+//! and most of its memory (`cage.rs`), extracts, and sends the document back. One worker serves many files, one at a
+//! time; it is killed and replaced when it exceeds its time, dies, or speaks nonsense.
+//!
+//! A message is a little-endian `u64` length and that many bytes. A request is two messages, a [`Request`] as JSON and
+//! the file; a reply is one, a `Result<Document, ExtractError>` as JSON.
+
+use std::{
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use sidenote_text::{Document, ExtractError, ExtractLimits, SourceFile};
+
+use crate::{
+    cage,
+    config::{Ingest, Isolation},
+    error::Error,
+};
+
+/// Set for a process that is to be an extraction worker; its value is the memory limit in bytes.
+const WORKER_VARIABLE: &str = "SIDENOTE_EXTRACTION_WORKER";
+
+/// Whether this process's `main` passes through [`worker_main`], so that starting it again gives a worker.
+static MAIN_PASSES_HERE: AtomicBool = AtomicBool::new(false);
+
+/// Call first thing in `main` of a program that embeds sidenote.
+///
+/// Returns at once in an ordinary process. In a process that the engine started as its extraction worker, or to try a model
+/// file that it has not met before, it does that work and never returns.
+pub fn worker_main() {
+    MAIN_PASSES_HERE.store(true, Ordering::Relaxed);
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|argument| argument == "--probe-gguf")
+        && let Some(path) = arguments.next()
+    {
+        let works = sidenote_model::probe_gguf(std::path::Path::new(&path));
+        if let Err(error) = &works {
+            // The parent reads this line as the reason.
+            let _ = writeln!(io::stderr(), "{}", reason(error));
+        }
+        #[expect(clippy::exit, reason = "a probe's life ends here; the host's main must not go on")]
+        std::process::exit(if works.is_ok() { 0 } else { 2 });
+    }
+    if let Ok(memory_bytes) = std::env::var(WORKER_VARIABLE) {
+        let memory_bytes = memory_bytes.parse().unwrap_or(2 << 30);
+        let served = cage::enter(memory_bytes).and_then(|()| serve(&mut io::stdin().lock(), &mut io::stdout().lock()));
+        #[expect(clippy::exit, reason = "a worker's life ends here; the host's main must not go on")]
+        std::process::exit(i32::from(served.is_err()));
+    }
+}
+
+fn reason(error: &sidenote_model::ModelError) -> String {
+    match error {
+        sidenote_model::ModelError::Damaged { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// This program, where starting it again gives a worker.
+pub(crate) fn own_program() -> Option<Result<PathBuf, Error>> {
+    MAIN_PASSES_HERE.load(Ordering::Relaxed).then(|| {
+        std::env::current_exe().map_err(|source| Error::Io { doing: "finding this program".into(), source })
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct Request {
+    name: String,
+    max_text_bytes: usize,
+    max_pages: usize,
+    timeout_seconds: u64,
+}
+
+type Reply = Result<Document, ExtractError>;
+
+fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
+    while let Some(header) = receive(input, u64::MAX)? {
+        let request: Request = serde_json::from_slice(&header)?;
+        let Some(bytes) = receive(input, u64::MAX)? else { return Ok(()) };
+        // The parent kills a worker that is late; a worker whose parent was killed must not run on for ever.
+        let (done, late) = mpsc::channel::<()>();
+        let patience = Duration::from_secs(request.timeout_seconds.saturating_mul(2));
+        thread::spawn(move || {
+            if late.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
+                std::process::abort();
+            }
+        });
+        let reply: Reply = extract_here(&request, &bytes);
+        drop(done);
+        send(output, &serde_json::to_vec(&reply)?)?;
+    }
+    Ok(())
+}
+
+fn extract_here(request: &Request, bytes: &[u8]) -> Reply {
+    let limits = ExtractLimits { max_text_bytes: request.max_text_bytes, max_pages: request.max_pages };
+    sidenote_text::extract(&SourceFile { name: &request.name, bytes }, &limits)
+}
+
+fn send(output: &mut impl Write, message: &[u8]) -> io::Result<()> {
+    output.write_all(&(message.len() as u64).to_le_bytes())?;
+    output.write_all(message)?;
+    output.flush()
+}
+
+/// One message, or `None` at the end of the stream. Memory grows with the bytes that come, not with the length that a
+/// broken peer claims.
+fn receive(input: &mut impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 8];
+    match input.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let length = u64::from_le_bytes(length);
+    if length > limit {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "message over the limit"));
+    }
+    let mut message = Vec::new();
+    if input.take(length).read_to_end(&mut message)? as u64 == length {
+        Ok(Some(message))
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Where files become documents: a worker process, or this one by explicit choice.
+pub(crate) struct Extractor {
+    program: Option<PathBuf>,
+    limits: Ingest,
+    worker: Option<Worker>,
+}
+
+impl Extractor {
+    /// An extractor under the limits of the configuration. No process is started yet.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when a worker is asked for and the program that runs cannot be one.
+    pub(crate) fn new(limits: &Ingest) -> Result<Self, Error> {
+        let program = match limits.isolation {
+            Isolation::InProcess => None,
+            Isolation::Worker => Some(own_program().unwrap_or_else(|| {
+                Err(Error::Config {
+                    key: "ingest.isolation".into(),
+                    problem: "`worker` needs `sidenote::worker_main()` to be the first call of this program's `main`; \
+                              add it, or choose `in-process`"
+                        .into(),
+                })
+            })?),
+        };
+        Ok(Self { program, limits: limits.clone(), worker: None })
+    }
+
+    /// Extracts one file; `name` is its file name, for the format.
+    ///
+    /// # Errors
+    /// A clause for the report: what is wrong with this file. Other files are not concerned.
+    pub(crate) fn extract(&mut self, name: &str, bytes: &[u8]) -> Result<Document, String> {
+        let request = Request {
+            name: name.to_owned(),
+            max_text_bytes: self.limits.max_text_bytes,
+            max_pages: self.limits.max_pages,
+            timeout_seconds: self.limits.extract_timeout_seconds,
+        };
+        let Some(program) = &self.program else {
+            return extract_here(&request, bytes).map_err(|error| error.to_string());
+        };
+        let mut worker = match self.worker.take() {
+            Some(worker) => worker,
+            None => Worker::start(program, &self.limits)
+                .map_err(|error| format!("the extraction worker could not be started: {error}"))?,
+        };
+        match worker.ask(&request, bytes, Duration::from_secs(self.limits.extract_timeout_seconds)) {
+            Ok(reply) => {
+                self.worker = Some(worker);
+                reply.map_err(|error| error.to_string())
+            }
+            Err(failure) => Err(worker.bury(&failure, &self.limits)),
+        }
+    }
+}
+
+/// Why a worker gave no reply.
+enum WorkerFailure {
+    Late,
+    Gone,
+    Nonsense,
+}
+
+struct Worker {
+    child: Child,
+    input: ChildStdin,
+    replies: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Worker {
+    fn start(program: &std::path::Path, limits: &Ingest) -> io::Result<Self> {
+        let mut child = Command::new(program)
+            .env_clear()
+            .env(WORKER_VARIABLE, limits.extract_memory_bytes.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // What a library prints about a document is nobody's business and no terminal's.
+            .stderr(Stdio::null())
+            .spawn()?;
+        let (Some(input), Some(mut output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("no pipes to the worker"));
+        };
+        // JSON escapes a character with at most six bytes; the rest is headings, pages and punctuation.
+        let limit = (limits.max_text_bytes as u64).saturating_mul(8).saturating_add(64 << 20);
+        let (sender, replies) = mpsc::sync_channel(1);
+        thread::Builder::new().name("sidenote-extract".into()).spawn(move || {
+            while let Ok(Some(message)) = receive(&mut output, limit) {
+                if sender.send(message).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { child, input, replies })
+    }
+
+    fn ask(&mut self, request: &Request, bytes: &[u8], patience: Duration) -> Result<Reply, WorkerFailure> {
+        let header = serde_json::to_vec(request).map_err(|_| WorkerFailure::Nonsense)?;
+        // A worker reads its request whole before it works, so writing cannot wait for it to finish.
+        send(&mut self.input, &header).map_err(|_| WorkerFailure::Gone)?;
+        send(&mut self.input, bytes).map_err(|_| WorkerFailure::Gone)?;
+        let message = self.replies.recv_timeout(patience).map_err(|error| match error {
+            mpsc::RecvTimeoutError::Timeout => WorkerFailure::Late,
+            mpsc::RecvTimeoutError::Disconnected => WorkerFailure::Gone,
+        })?;
+        serde_json::from_slice(&message).map_err(|_| WorkerFailure::Nonsense)
+    }
+
+    /// Ends a worker that failed and says why, for the report.
+    fn bury(mut self, failure: &WorkerFailure, limits: &Ingest) -> String {
+        let died_by_itself = match failure {
+            // The pipe closes a moment before the process is gone: wait for its own exit status, not for ours.
+            WorkerFailure::Gone => self.child.wait().ok(),
+            WorkerFailure::Late | WorkerFailure::Nonsense => {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                None
+            }
+        };
+        match failure {
+            WorkerFailure::Late => format!(
+                "extraction took longer than {} seconds (`ingest.extract_timeout_seconds`)",
+                limits.extract_timeout_seconds
+            ),
+            WorkerFailure::Gone => format!(
+                "extraction died{}; the file is damaged, or needs more than {} MiB (`ingest.extract_memory_bytes`)",
+                died_by_itself.map(describe).unwrap_or_default(),
+                limits.extract_memory_bytes >> 20
+            ),
+            WorkerFailure::Nonsense => "extraction gave no usable result; the file is damaged".into(),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return format!(" (signal {signal})");
+    }
+    format!(" ({status})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_and_its_reply_cross_the_pipe_whole() {
+        let request = Request { name: "a.md".into(), max_text_bytes: 1 << 20, max_pages: 10, timeout_seconds: 5 };
+        let mut input = Vec::new();
+        send(&mut input, &serde_json::to_vec(&request).unwrap()).unwrap();
+        send(&mut input, b"# Travel\n\nThe head of finance approves.\n").unwrap();
+        let mut output = Vec::new();
+        serve(&mut input.as_slice(), &mut output).unwrap();
+        let reply: Reply =
+            serde_json::from_slice(&receive(&mut output.as_slice(), u64::MAX).unwrap().unwrap()).unwrap();
+        assert_eq!(reply.unwrap().text, "# Travel\n\nThe head of finance approves.\n");
+    }
+
+    #[test]
+    fn a_length_that_lies_fills_no_memory() {
+        let mut message = u64::MAX.to_le_bytes().to_vec();
+        message.extend_from_slice(b"short");
+        assert!(receive(&mut message.as_slice(), u64::MAX).is_err());
+        assert!(receive(&mut message.as_slice(), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn a_worker_is_refused_where_main_does_not_pass_through() {
+        // The test harness has a main of its own.
+        let refused = Extractor::new(&Ingest::default()).err().unwrap().to_string();
+        assert!(refused.contains("ingest.isolation") && refused.contains("worker_main"), "{refused}");
+    }
+}
