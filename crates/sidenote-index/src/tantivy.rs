@@ -1,0 +1,568 @@
+//! The full-text index, made from the database and thrown away whenever the two disagree.
+//!
+//! How tantivy behaves on bad input, and how we shield it:
+//! - A damaged file is noticed only where it is read, as an error or as a panic. Files are compared with their own
+//!   checksums when they are new to us, and every call runs under `catch_unwind`; either way the index is rebuilt.
+//! - After an error its writer is dead. Ours is dropped and opened anew by the next commit.
+//! - A commit is atomic but says nothing about the database. It carries what it holds as its payload, which is compared
+//!   at every open; it may be behind (changes are replayed) and must not be ahead (then it is rebuilt).
+//! - The query parser has a language of its own and had hangs; we build queries from analysed terms instead.
+//! - An update is a delete and an add, in that order, in one commit. `delete_term` works on indexed fields only.
+//! - Dropping the writer abandons merges that are under way; ours waits for them, within a bound.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use roaring::RoaringTreemap;
+use serde::{Deserialize, Serialize};
+use tantivy::collector::{FilterCollector, TopDocs};
+use tantivy::indexer::LogMergePolicy;
+use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
+use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{
+    AsciiFoldingFilter, Language, LowerCaser, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream, Tokenizer,
+};
+use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
+
+use crate::analysis::{ANALYSIS_VERSION, Reading, terms};
+use crate::error::IndexError;
+use crate::files;
+use crate::types::{ChunkId, DocumentId, Scored, StoredChunk};
+
+/// Memory for documents that are not committed yet, in bytes.
+const WRITER_BYTES: usize = 50_000_000;
+/// Distinct terms of a query that are looked up; the first ones count.
+const MAX_QUERY_TERMS: usize = 256;
+/// Bytes of a query that are looked at.
+const MAX_QUERY_BYTES: usize = 65_536;
+/// How long a writer waits for merges at its end.
+const MERGE_PATIENCE: Duration = Duration::from_secs(10);
+
+const WORDS: &str = "words";
+const EXACT: &str = "exact";
+
+/// How much a match in each place counts. 0 switches a place off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LexicalWeights {
+    /// Words of the document's title, stemmed.
+    pub title: f32,
+    /// Words of the headings above the chunk, stemmed.
+    pub heading: f32,
+    /// Words of the chunk, stemmed.
+    pub body: f32,
+    /// Words, names and codes anywhere, as they are written.
+    pub exact: f32,
+}
+
+impl Default for LexicalWeights {
+    fn default() -> Self {
+        Self { title: 0.3, heading: 0.3, body: 1.0, exact: 0.3 }
+    }
+}
+
+/// What a commit holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Payload {
+    /// The database it was made from.
+    pub(crate) store: String,
+    /// Its last change.
+    pub(crate) sequence: i64,
+    /// How text became terms.
+    pub(crate) analysis: u32,
+}
+
+impl Payload {
+    pub(crate) fn new(store: &str, sequence: i64) -> Self {
+        Self { store: store.to_owned(), sequence, analysis: ANALYSIS_VERSION }
+    }
+
+    /// Whether an index with this payload can be brought to `sequence` of the database `store` by replay.
+    pub(crate) fn follows(&self, store: &str, sequence: i64, trimmed_to: i64) -> bool {
+        self.store == store
+            && self.analysis == ANALYSIS_VERSION
+            && self.sequence <= sequence
+            && self.sequence >= trimmed_to
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fields {
+    chunk: Field,
+    document: Field,
+    title: Field,
+    heading: Field,
+    body: Field,
+    exact: Field,
+}
+
+fn schema() -> (Schema, Fields) {
+    let text = |analyser: &str| {
+        TextOptions::default().set_indexing_options(
+            TextFieldIndexing::default().set_tokenizer(analyser).set_index_option(IndexRecordOption::WithFreqs),
+        )
+    };
+    let mut builder = Schema::builder();
+    let fields = Fields {
+        chunk: builder.add_u64_field("chunk", INDEXED | FAST),
+        document: builder.add_u64_field("document", INDEXED | FAST),
+        title: builder.add_text_field("title", text(WORDS)),
+        heading: builder.add_text_field("heading", text(WORDS)),
+        body: builder.add_text_field("body", text(WORDS)),
+        exact: builder.add_text_field("exact", text(EXACT)),
+    };
+    (builder.build(), fields)
+}
+
+/// Our readings of a text as tantivy sees them.
+#[derive(Clone, Copy, Debug)]
+struct Terms(Reading);
+
+struct TermStream {
+    terms: std::vec::IntoIter<(std::ops::Range<usize>, String)>,
+    token: Token,
+}
+
+impl Tokenizer for Terms {
+    type TokenStream<'a> = TermStream;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> TermStream {
+        TermStream { terms: terms(text, self.0).into_iter(), token: Token::default() }
+    }
+}
+
+impl TokenStream for TermStream {
+    fn advance(&mut self) -> bool {
+        let Some((range, text)) = self.terms.next() else { return false };
+        self.token = Token {
+            offset_from: range.start,
+            offset_to: range.end,
+            position: self.token.position.wrapping_add(1),
+            text,
+            position_length: 1,
+        };
+        true
+    }
+
+    fn token(&self) -> &Token {
+        &self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        &mut self.token
+    }
+}
+
+/// Letters of other scripts are kept, accents folded, English stop words left out, English endings taken off.
+fn words_analyser() -> TextAnalyzer {
+    let folded = TextAnalyzer::builder(Terms(Reading::Words)).filter(LowerCaser).filter(AsciiFoldingFilter);
+    match StopWordFilter::new(Language::English) {
+        Some(stop) => folded.filter(stop).filter(Stemmer::new(Language::English)).build(),
+        None => folded.filter(Stemmer::new(Language::English)).build(),
+    }
+}
+
+/// Accents folded, nothing else changed.
+fn exact_analyser() -> TextAnalyzer {
+    TextAnalyzer::builder(Terms(Reading::Exact)).filter(LowerCaser).filter(AsciiFoldingFilter).build()
+}
+
+fn distinct_terms(analyser: &mut TextAnalyzer, text: &str) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut list = Vec::new();
+    let mut stream = analyser.token_stream(text);
+    while list.len() < MAX_QUERY_TERMS && stream.advance() {
+        let term = &stream.token().text;
+        if seen.insert(term.clone()) {
+            list.push(term.clone());
+        }
+    }
+    list
+}
+
+/// One generation of the full-text index, open for reading.
+pub(crate) struct Lexical {
+    pub(crate) generation: i64,
+    folder: PathBuf,
+    index: Index,
+    reader: IndexReader,
+    fields: Fields,
+}
+
+impl std::fmt::Debug for Lexical {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Lexical").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// Why tantivy failed; the caller decides between rebuilding and reporting.
+#[derive(Debug)]
+pub(crate) enum LexicalFailure {
+    /// No room on the disk: rebuilding would not help.
+    DiskFull,
+    /// Anything else: damaged, missing, of another version.
+    Broken(String),
+}
+
+impl LexicalFailure {
+    pub(crate) fn into_error(self, folder: &Path) -> IndexError {
+        match self {
+            Self::DiskFull => IndexError::DiskFull { path: folder.to_owned() },
+            Self::Broken(reason) => IndexError::Lexical { path: folder.to_owned(), reason },
+        }
+    }
+}
+
+impl From<TantivyError> for LexicalFailure {
+    fn from(error: TantivyError) -> Self {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(current) = cause {
+            if let Some(io) = current.downcast_ref::<std::io::Error>()
+                && matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+            {
+                return Self::DiskFull;
+            }
+            cause = current.source();
+        }
+        // Some of its errors carry the cause in their text only.
+        let text = error.to_string();
+        if text.contains("No space left on device") { Self::DiskFull } else { Self::Broken(text) }
+    }
+}
+
+/// Runs `work` with panics turned into failures.
+fn guard<T>(work: impl FnOnce() -> Result<T, LexicalFailure>) -> Result<T, LexicalFailure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(LexicalFailure::Broken(format!("a panic: {}", words.unwrap_or("without words"))))
+    })
+}
+
+impl Lexical {
+    /// Makes an empty index in a new folder.
+    pub(crate) fn create(folder: &Path, generation: i64) -> Result<Self, LexicalFailure> {
+        guard(|| {
+            let index = Index::create_in_dir(folder, schema().0)?;
+            Self::of_index(folder, generation, index)
+        })
+    }
+
+    /// Opens an index that is there.
+    pub(crate) fn open(folder: &Path, generation: i64) -> Result<Self, LexicalFailure> {
+        guard(|| {
+            let index = Index::open_in_dir(folder)?;
+            if index.schema() != schema().0 {
+                return Err(LexicalFailure::Broken("it has the fields of another version".to_owned()));
+            }
+            Self::of_index(folder, generation, index)
+        })
+    }
+
+    fn of_index(folder: &Path, generation: i64, index: Index) -> Result<Self, LexicalFailure> {
+        index.tokenizers().register(WORDS, words_analyser());
+        index.tokenizers().register(EXACT, exact_analyser());
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { generation, folder: folder.to_owned(), index, reader, fields: schema().1 })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the last commit says that it holds; `None` before the first, or where that cannot be read.
+    pub(crate) fn payload(&self) -> Result<Option<Payload>, LexicalFailure> {
+        guard(|| Ok(self.index.load_metas()?.payload.and_then(|payload| serde_json::from_str(&payload).ok())))
+    }
+
+    /// Lets searches see the last commit.
+    pub(crate) fn reload(&self) -> Result<(), LexicalFailure> {
+        guard(|| Ok(self.reader.reload()?))
+    }
+
+    /// Compares files with their checksums, those left out that were found good before and have not changed since.
+    /// With `remember`, notes which were good in the file `notes`.
+    pub(crate) fn verify(&self, notes: &Path, remember: bool) -> Result<(), LexicalFailure> {
+        let known: BTreeMap<String, Stamp> =
+            fs_err::read(notes).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let good = guard(|| {
+            let mut good = BTreeMap::new();
+            let managed = self.index.directory().list_managed_files();
+            let listed = self.index.load_metas()?.list_segment_files();
+            for file in listed.into_iter().filter(|file| managed.contains(file)) {
+                let Ok(stamp) = Stamp::of(&self.folder.join(&file)) else { continue };
+                let name = file.to_string_lossy().into_owned();
+                if known.get(&name) != Some(&stamp) {
+                    let sound = self.index.directory().validate_checksum(&file);
+                    if !sound.map_err(TantivyError::from)? {
+                        return Err(LexicalFailure::Broken(format!("`{name}` does not match its checksum")));
+                    }
+                }
+                good.insert(name, stamp);
+            }
+            Ok(good)
+        })?;
+        if remember
+            && good != known
+            && let Ok(json) = serde_json::to_vec(&good)
+            && let Err(error) = files::make_private_file(notes).and_then(|()| Ok(fs_err::write(notes, json)?))
+        {
+            tracing::debug!(%error, "checked files could not be noted; they will be checked again");
+        }
+        Ok(())
+    }
+
+    /// The best chunks for any of the query's words, best first, ties by chunk id.
+    pub(crate) fn search(
+        &self,
+        query: &str,
+        limit: usize,
+        weights: &LexicalWeights,
+        allowed: Option<Arc<RoaringTreemap>>,
+        removed: HashSet<u64>,
+    ) -> Result<Vec<Scored>, LexicalFailure> {
+        let Some(query) = self.build_query(query, weights) else { return Ok(Vec::new()) };
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        guard(|| {
+            let searcher = self.reader.searcher();
+            let all = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
+            let mut wanted = limit.saturating_add(32).min(all.max(1));
+            loop {
+                let top = TopDocs::with_limit(wanted).order_by_score();
+                let found = match (&allowed, removed.is_empty()) {
+                    (None, true) => searcher.search(&*query, &top)?,
+                    (allowed, _) => {
+                        let allowed = allowed.clone();
+                        let removed = Arc::new(removed.clone());
+                        let top = FilterCollector::new("chunk".to_owned(), move |chunk: u64| !removed.contains(&chunk), top);
+                        match allowed {
+                            None => searcher.search(&*query, &top)?,
+                            Some(allowed) => {
+                                let allow = move |document: u64| allowed.contains(document);
+                                searcher.search(&*query, &FilterCollector::new("document".to_owned(), allow, top))?
+                            }
+                        }
+                    }
+                };
+                // Equal scores are ordered by chunk id, which is only right if all of the equal ones at the cut are seen.
+                let cut_in_tie = found.len() == wanted
+                    && wanted < all
+                    && match (found.get(limit - 1), found.last()) {
+                        (Some(at_cut), Some(last)) => at_cut.0 <= last.0,
+                        _ => false,
+                    };
+                if cut_in_tie {
+                    wanted = wanted.saturating_mul(4).min(all);
+                    continue;
+                }
+                let mut hits = scored(&searcher, &found)?;
+                crate::vector::sort_best_first(&mut hits);
+                hits.truncate(limit);
+                return Ok(hits);
+            }
+        })
+    }
+
+    /// A query that matches any term; `None` where no term is left.
+    fn build_query(&self, query: &str, weights: &LexicalWeights) -> Option<Box<dyn Query>> {
+        let mut end = query.len().min(MAX_QUERY_BYTES);
+        while !query.is_char_boundary(end) {
+            end -= 1;
+        }
+        let query = &query[..end];
+        let words = distinct_terms(&mut words_analyser(), query);
+        let exact = distinct_terms(&mut exact_analyser(), query);
+        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
+        let mut any_of = |field: Field, weight: f32, terms: &[String]| {
+            if weight > 0.0 {
+                for term in terms {
+                    let term = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
+                    clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), weight))));
+                }
+            }
+        };
+        if words.is_empty() {
+            // Nothing but stop words, which only the exact reading holds.
+            any_of(self.fields.exact, 1.0, &exact);
+        } else {
+            any_of(self.fields.body, weights.body, &words);
+            any_of(self.fields.title, weights.title, &words);
+            any_of(self.fields.heading, weights.heading, &words);
+            let stop = stop_words(&exact);
+            let exact: Vec<String> = exact.into_iter().filter(|term| !stop.contains(term)).collect();
+            any_of(self.fields.exact, weights.exact, &exact);
+        }
+        if clauses.is_empty() { None } else { Some(Box::new(BooleanQuery::new(clauses))) }
+    }
+
+    /// The writer; there is one at a time.
+    pub(crate) fn writer(&self) -> Result<LexicalWriter, LexicalFailure> {
+        guard(|| {
+            let begun = Instant::now();
+            let writer = loop {
+                match self.index.writer_with_num_threads(1, WRITER_BYTES) {
+                    // A writer before us is still waiting for its merges.
+                    Err(TantivyError::LockFailure(..)) if begun.elapsed() < MERGE_PATIENCE => {
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                    other => break other?,
+                }
+            };
+            let mut policy = LogMergePolicy::default();
+            policy.set_min_num_segments(4);
+            policy.set_del_docs_ratio_before_merge(0.25);
+            writer.set_merge_policy(Box::new(policy));
+            Ok(LexicalWriter {
+                generation: self.generation,
+                folder: self.folder.clone(),
+                writer: Some(writer),
+                fields: self.fields,
+            })
+        })
+    }
+}
+
+fn stop_words(terms: &[String]) -> HashSet<String> {
+    let mut analyser = words_analyser();
+    terms
+        .iter()
+        .filter(|term| !analyser.token_stream(term).advance())
+        .cloned()
+        .collect()
+}
+
+fn scored(searcher: &Searcher, found: &[(f32, DocAddress)]) -> Result<Vec<Scored>, LexicalFailure> {
+    let mut columns = BTreeMap::new();
+    let segments: BTreeSet<u32> = found.iter().map(|(_, address)| address.segment_ord).collect();
+    for segment in segments {
+        let fast = searcher.segment_reader(segment).fast_fields();
+        columns.insert(segment, (fast.u64("chunk")?, fast.u64("document")?));
+    }
+    let mut hits = Vec::with_capacity(found.len());
+    for (score, address) in found {
+        let Some((chunks, documents)) = columns.get(&address.segment_ord) else { continue };
+        if let (Some(chunk), Some(document)) = (chunks.first(address.doc_id), documents.first(address.doc_id)) {
+            let (chunk, document) = (ChunkId(chunk.cast_signed()), DocumentId(document.cast_signed()));
+            hits.push(Scored { chunk, document, score: *score });
+        }
+    }
+    Ok(hits)
+}
+
+/// What tells that a file has not changed since it was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    bytes: u64,
+    modified_ns: u128,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let metadata = fs_err::metadata(path)?;
+        let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ok(Self { bytes: metadata.len(), modified_ns: modified.as_nanos() })
+    }
+}
+
+/// The full-text index, open for writing.
+pub(crate) struct LexicalWriter {
+    pub(crate) generation: i64,
+    folder: PathBuf,
+    /// Taken at the end, to wait for merges.
+    writer: Option<tantivy::IndexWriter>,
+    fields: Fields,
+}
+
+impl std::fmt::Debug for LexicalWriter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LexicalWriter").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl LexicalWriter {
+    fn writer(&mut self) -> Result<&mut tantivy::IndexWriter, LexicalFailure> {
+        self.writer.as_mut().ok_or_else(|| LexicalFailure::Broken("its writer has ended".to_owned()))
+    }
+
+    pub(crate) fn remove(&mut self, chunk: i64) -> Result<(), LexicalFailure> {
+        let term = Term::from_field_u64(self.fields.chunk, chunk.cast_unsigned());
+        guard(|| {
+            self.writer()?.delete_term(term);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn add(&mut self, title: &str, chunk: &StoredChunk) -> Result<(), LexicalFailure> {
+        let heading = chunk.heading.join("\n");
+        let mut document = TantivyDocument::new();
+        document.add_u64(self.fields.chunk, chunk.id.0.cast_unsigned());
+        document.add_u64(self.fields.document, chunk.document.0.cast_unsigned());
+        document.add_text(self.fields.title, title);
+        document.add_text(self.fields.heading, &heading);
+        document.add_text(self.fields.body, &chunk.text);
+        document.add_text(self.fields.exact, format!("{title}\n{heading}\n{}", chunk.text));
+        guard(|| {
+            self.writer()?.add_document(document)?;
+            Ok(())
+        })
+    }
+
+    /// Puts everything on the disk, with what it holds.
+    pub(crate) fn commit(&mut self, payload: &Payload) -> Result<(), LexicalFailure> {
+        let text = serde_json::to_string(payload).map_err(|error| LexicalFailure::Broken(error.to_string()))?;
+        guard(|| {
+            let mut prepared = self.writer()?.prepare_commit()?;
+            prepared.set_payload(&text);
+            crate::crash::point("lexical-before-commit");
+            prepared.commit()?;
+            Ok(())
+        })?;
+        if let Err(error) = files::make_files_private(&self.folder) {
+            tracing::warn!(%error, "files of the full-text index keep their permissions");
+        }
+        Ok(())
+    }
+
+    /// Rewrites the segments that hold removed chunks, and removes files that nothing needs.
+    pub(crate) fn purge(&mut self) -> Result<(), LexicalFailure> {
+        guard(|| {
+            let writer = self.writer()?;
+            // A merge under way would refuse ours for its segments; the policy starts no other.
+            writer.set_merge_policy(Box::new(tantivy::merge_policy::NoMergePolicy));
+            for _ in 0..100 {
+                let metas = writer.index().searchable_segment_metas()?;
+                let Some(meta) = metas.iter().find(|meta| meta.has_deletes()) else { break };
+                if writer.merge(&[meta.id()]).wait().is_err() {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+            }
+            if writer.index().searchable_segment_metas()?.iter().any(tantivy::SegmentMeta::has_deletes) {
+                return Err(LexicalFailure::Broken("removed chunks could not be merged away".to_owned()));
+            }
+            writer.garbage_collect_files().wait()?;
+            Ok(())
+        })
+    }
+}
+
+impl Drop for LexicalWriter {
+    fn drop(&mut self) {
+        let Some(writer) = self.writer.take() else { return };
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let waiting = std::thread::Builder::new().name("sidenote-merges".to_owned()).spawn(move || {
+            let result = guard(|| Ok(writer.wait_merging_threads()?));
+            let _ = sender.send(result);
+        });
+        match waiting.map(|_| receiver.recv_timeout(MERGE_PATIENCE)) {
+            Ok(Ok(Err(failure))) => tracing::debug!(?failure, "a merge of the full-text index failed"),
+            Ok(Err(_)) => tracing::debug!("merges of the full-text index go on after its writer"),
+            Ok(Ok(Ok(()))) | Err(_) => {}
+        }
+        if let Err(error) = files::make_files_private(&self.folder) {
+            tracing::debug!(%error, "files of the full-text index keep their permissions");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What goes into the index and what comes out.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sidenote_text::{Chunk, Format, Page, Span};
+
+/// Name of a chunk. Never reused, so a chunk that is gone stays gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChunkId(pub i64);
+
+/// Name of a document. Never reused; stays the same when the file changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DocumentId(pub i64);
+
+/// What tells that a file has not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Bytes of the file.
+    pub size: u64,
+    /// Modification time, nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Inode; 0 where the file system has none.
+    pub inode: u64,
+    /// Of the file's bytes.
+    pub sha256: [u8; 32],
+}
+
+/// A document to be stored. `(collection, path, part)` names it.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// Collection, made when missing. Not empty.
+    pub collection: String,
+    /// Where the file is; its bytes are kept exactly. Not empty.
+    pub path: PathBuf,
+    /// Attachment or archive member; `None` is the file itself.
+    pub part: Option<String>,
+    /// Title, where there is one.
+    pub title: Option<String>,
+    /// What it was read as.
+    pub format: Format,
+    /// Language code, where it is known.
+    pub language: Option<String>,
+    /// Of the original file.
+    pub fingerprint: Fingerprint,
+    /// The stored text; all spans are byte offsets into it.
+    pub text: String,
+    /// Pages; empty where the format has none.
+    pub pages: Vec<Page>,
+    /// Modification time in milliseconds since 1970, for display.
+    pub modified_unix_ms: Option<i64>,
+    /// What a user should know about the extraction.
+    pub warnings: Vec<String>,
+}
+
+/// A chunk to be stored with its document.
+#[derive(Clone, Debug)]
+pub struct NewChunk {
+    /// The chunk; `text` must be the document's text under `span`.
+    pub chunk: Chunk,
+    /// sha256 of `chunk.embedded_text()`.
+    pub hash: [u8; 32],
+    /// Its vector; `None` where [`crate::Index::known_vectors`] knows the hash. Brought to length 1 when stored.
+    pub vector: Option<Vec<f32>>,
+}
+
+/// What [`crate::IndexWriter::put`] did with the chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutReport {
+    /// Chunks whose text is unchanged: they keep their ids.
+    pub chunks_reused: usize,
+    /// New chunks.
+    pub chunks_added: usize,
+    /// Chunks that are gone.
+    pub chunks_removed: usize,
+}
+
+/// A chunk as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredChunk {
+    /// Its name.
+    pub id: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// Place in the document, from 0.
+    pub ordinal: usize,
+    /// Where in the document's text.
+    pub span: Span,
+    /// Page of its first character, from 1; `None` where there are no pages.
+    pub page: Option<u32>,
+    /// Headings above it, outermost first.
+    pub heading: Vec<String>,
+    /// Header row of its table, where that is not inside the span.
+    pub table_header: Option<Span>,
+    /// What was embedded before the text.
+    pub prefix: String,
+    /// The document's text under `span`.
+    pub text: String,
+    /// Tokens of the embedded text.
+    pub tokens: usize,
+}
+
+/// A document as stored, without its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredDocument {
+    /// Its name.
+    pub id: DocumentId,
+    /// Its collection.
+    pub collection: String,
+    /// Where the file was, exact bytes.
+    pub path: PathBuf,
+    /// The path as a `file://` address, every byte outside the unreserved ones percent-encoded.
+    pub uri: String,
+    /// Title, where there is one.
+    pub title: Option<String>,
+    /// What it was read as.
+    pub format: Format,
+    /// Attachment or archive member; `None` is the file itself.
+    pub part: Option<String>,
+    /// Language code, where it is known.
+    pub language: Option<String>,
+    /// Number of pages; `None` where the format has none.
+    pub page_count: Option<u32>,
+    /// Of the original file when it was read.
+    pub fingerprint: Fingerprint,
+    /// Modification time in milliseconds since 1970.
+    pub modified_unix_ms: Option<i64>,
+    /// Length of the stored text in bytes.
+    pub text_bytes: u64,
+    /// Number of its chunks.
+    pub chunk_count: u64,
+    /// What a user should know about the extraction.
+    pub warnings: Vec<String>,
+}
+
+/// A hit of one leg of the search.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Its document.
+    pub document: DocumentId,
+    /// BM25 (above 0, no upper bound) or cosine (-1 to 1); higher is better.
+    pub score: f32,
+}
+
+/// Which chunks a search looks at. Exact, and applied before ranking. The default is everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Filter {
+    /// Only this collection.
+    pub collection: Option<String>,
+    /// Only this file, or what lies below this folder.
+    pub path_prefix: Option<PathBuf>,
+    /// Only these documents; an empty list finds nothing.
+    pub documents: Option<Vec<DocumentId>>,
+}
+
+impl Filter {
+    /// Whether it lets everything through.
+    pub fn is_everything(&self) -> bool {
+        self.collection.is_none() && self.path_prefix.is_none() && self.documents.is_none()
+    }
+}
+
+/// A file that could not be ingested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Collection it was meant for.
+    pub collection: String,
+    /// The file, exact bytes.
+    pub path: PathBuf,
+    /// Why, in words for the user.
+    pub reason: String,
+    /// Of the file when it was tried, where it could be looked at.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// Which model makes the vectors.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmbeddingModelInfo {
+    /// Name in the manifest of models.
+    pub name: String,
+    /// sha256 of the model file, hexadecimal.
+    pub sha256_hex: String,
+    /// Numbers in a vector, at least 1.
+    pub dimensions: usize,
+}
+
+/// How many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexStatus {
+    /// Documents.
+    pub documents: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Distinct vectors.
+    pub vectors: u64,
+    /// Bytes of all files in the data folder.
+    pub bytes: u64,
+    /// Counts the changes since the data folder was made.
+    pub generation: u64,
+    /// Collections by name.
+    pub collections: Vec<CollectionStatus>,
+    /// Name of the embedding model; `None` before the first document.
+    pub embedding_model: Option<String>,
+    /// Files that could not be ingested.
+    pub failures: u64,
+    /// Vectors in sealed segments.
+    pub sealed_vectors: u64,
+}
+
+/// How many there are in one collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectionStatus {
+    /// Its name.
+    pub name: String,
+    /// Its documents.
+    pub documents: u64,
+    /// Its chunks.
+    pub chunks: u64,
+}

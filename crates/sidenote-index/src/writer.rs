@@ -1,0 +1,362 @@
+//! Writing: everything that needs the lock.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::IndexError;
+use crate::files::{self, WriterLock};
+use crate::hnsw::{Build, HnswSegment};
+use crate::index::{Inner, VectorMode};
+use crate::keep::{self, Standing};
+use crate::sqlite::{self, PutRows, SegmentRow, Writer};
+use crate::tantivy::{LexicalFailure, LexicalWriter};
+use crate::types::{DocumentId, EmbeddingModelInfo, Fingerprint, NewChunk, NewDocument, PutReport};
+
+/// What [`IndexWriter::seal`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealReport {
+    /// Vectors in the new segment; 0 where none was made.
+    pub sealed_vectors: usize,
+    /// Segments that it replaces.
+    pub replaced_segments: usize,
+}
+
+/// What [`IndexWriter::compact`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompactReport {
+    /// Vectors that no chunk had any more.
+    pub dropped_vectors: u64,
+    /// Bytes of the data folder before.
+    pub bytes_before: u64,
+    /// Bytes of the data folder after.
+    pub bytes_after: u64,
+}
+
+/// The one writer of a data folder. Dropping it releases the lock; what was not committed is committed by the next open.
+///
+/// What a method reported as done survives the process ending at any instant. Documents are stored by [`put`] and
+/// [`remove`] at once; searches see them after [`commit`].
+///
+/// [`put`]: IndexWriter::put
+/// [`remove`]: IndexWriter::remove
+/// [`commit`]: IndexWriter::commit
+#[derive(Debug)]
+pub struct IndexWriter {
+    inner: Arc<Inner>,
+    /// Taken at the end.
+    writer: Option<Writer>,
+    /// Open from the first commit on: dropping it would abandon merges.
+    lexical: Option<LexicalWriter>,
+    /// Last, so that everything is closed before another writer begins.
+    _lock: WriterLock,
+}
+
+impl Drop for IndexWriter {
+    fn drop(&mut self) {
+        self.lexical = None;
+        // Files that are noted as sound now need not be read by the next open.
+        if let Ok(state) = self.inner.state()
+            && let Standing::Unusable { reason: Some(reason) } = keep::inspect(&self.inner.layout, &state, true)
+        {
+            tracing::warn!(%reason, "the full-text index will be built anew by the next open");
+        }
+        if let Some(writer) = self.writer.take() {
+            self.inner.close_writer(writer);
+        }
+    }
+}
+
+impl IndexWriter {
+    pub(crate) fn open(inner: Arc<Inner>) -> Result<Self, IndexError> {
+        let lock = WriterLock::take(&inner.layout)?;
+        let writer = inner.open_writer()?;
+        let mut open = Self { inner, writer: Some(writer), lexical: None, _lock: lock };
+        keep::remove_strays(&open.inner)?;
+        if open.inner.state()?.purge_pending {
+            tracing::info!("a purge that was interrupted is done again");
+            open.compact()?;
+        }
+        Ok(open)
+    }
+
+    fn writer(&self) -> Result<Writer, IndexError> {
+        self.writer.clone().ok_or(IndexError::Stopped)
+    }
+
+    /// Registers the embedding model, whose vectors [`IndexWriter::put`] stores. A model under which nothing was stored
+    /// yet may be replaced.
+    ///
+    /// # Errors
+    /// [`IndexError::ModelMismatch`] where vectors of another model are stored, [`IndexError::BadVector`] for a model
+    /// without dimensions, and where the database cannot be written; the latter so for all methods below.
+    pub fn set_embedding_model(&mut self, model: &EmbeddingModelInfo) -> Result<(), IndexError> {
+        if model.dimensions == 0 {
+            return Err(IndexError::BadVector { reason: format!("`{}` makes vectors without numbers", model.name) });
+        }
+        let (writer, model) = (self.writer()?, model.clone());
+        self.inner.sqlite.wait(async move { writer.set_model(&model).await })
+    }
+
+    /// Stores a document with its chunks, in place of the one with the same collection, path and part, in one
+    /// transaction. Chunks with the same text and prefix as before keep their ids. Ends a recorded failure of the file.
+    ///
+    /// # Errors
+    /// [`IndexError::BadDocument`], [`IndexError::BadVector`], [`IndexError::MissingVector`], [`IndexError::NoModel`]:
+    /// then nothing was changed.
+    pub fn put(&mut self, document: &NewDocument, chunks: &[NewChunk]) -> Result<(DocumentId, PutReport), IndexError> {
+        let (writer, rows) = (self.writer()?, PutRows::check(document, chunks)?);
+        self.inner.sqlite.wait(async move { writer.put(rows).await })
+    }
+
+    /// Notes that a file holds the same bytes under another time or inode.
+    pub fn touch(&mut self, id: DocumentId, fingerprint: &Fingerprint) -> Result<(), IndexError> {
+        let (writer, fingerprint) = (self.writer()?, *fingerprint);
+        self.inner.sqlite.wait(async move { writer.touch(id, fingerprint).await })
+    }
+
+    /// Removes documents; returns how many of them were there. They are in no answer from here on; their bytes go with
+    /// [`IndexWriter::compact`].
+    pub fn remove(&mut self, ids: &[DocumentId]) -> Result<usize, IndexError> {
+        let (writer, ids) = (self.writer()?, ids.to_vec());
+        self.inner.sqlite.wait(async move { writer.remove(&ids).await })
+    }
+
+    /// Notes that a file could not be ingested, in place of an earlier note.
+    pub fn record_failure(
+        &mut self,
+        collection: &str,
+        path: &Path,
+        fingerprint: Option<&Fingerprint>,
+        reason: &str,
+    ) -> Result<(), IndexError> {
+        let (writer, collection, path) = (self.writer()?, collection.to_owned(), path.to_owned());
+        let (fingerprint, reason) = (fingerprint.copied(), reason.to_owned());
+        self.inner
+            .sqlite
+            .wait(async move { writer.record_failure(&collection, &path, fingerprint, &reason).await })
+    }
+
+    /// Forgets that a file could not be ingested.
+    pub fn clear_failure(&mut self, collection: &str, path: &Path) -> Result<(), IndexError> {
+        let (writer, collection, path) = (self.writer()?, collection.to_owned(), path.to_owned());
+        self.inner.sqlite.wait(async move { writer.clear_failure(&collection, &path).await })
+    }
+
+    /// Notes that a folder or file was ingested by name.
+    pub fn record_root(&mut self, collection: &str, path: &Path) -> Result<(), IndexError> {
+        let (writer, collection, path) = (self.writer()?, collection.to_owned(), path.to_owned());
+        self.inner.sqlite.wait(async move { writer.record_root(&collection, &path).await })
+    }
+
+    /// Forgets that a folder or file was ingested by name.
+    pub fn forget_root(&mut self, collection: &str, path: &Path) -> Result<(), IndexError> {
+        let (writer, collection, path) = (self.writer()?, collection.to_owned(), path.to_owned());
+        self.inner.sqlite.wait(async move { writer.forget_root(&collection, &path).await })
+    }
+
+    /// Folders and files that were ingested by name.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn roots(&self, collection: Option<&str>) -> Result<Vec<PathBuf>, IndexError> {
+        let (reader, collection) = (self.inner.reader.clone(), collection.map(str::to_owned));
+        self.inner.sqlite.wait(async move { reader.roots(collection.as_deref()).await })
+    }
+
+    /// Lets searches see what was put and removed. Worth calling every few seconds or some hundred documents, not after
+    /// each.
+    ///
+    /// # Errors
+    /// [`IndexError::DiskFull`]; the documents are stored all the same, and a later commit or open makes up for it.
+    pub fn commit(&mut self) -> Result<(), IndexError> {
+        let state = self.inner.state()?;
+        if self.inner.lexical_broken.load(Ordering::SeqCst) {
+            return self.rebuild();
+        }
+        let (lexical, sequence) = match self.inner.current_lexical(&state) {
+            Ok(current) => current,
+            Err(IndexError::Lexical { reason, .. }) => {
+                tracing::warn!(%reason, "the full-text index cannot be used and is built anew");
+                return self.rebuild();
+            }
+            Err(error) => return Err(error),
+        };
+        if sequence == state.sequence && state.lexical_sequence == state.sequence {
+            return Ok(());
+        }
+        let applied = (|| {
+            if self.lexical.as_ref().is_none_or(|open| open.generation != state.lexical_generation) {
+                self.lexical = None;
+                self.lexical = Some(lexical.writer()?);
+            }
+            let Some(open) = &mut self.lexical else { return Ok(()) };
+            keep::replay(&self.inner, open, sequence, &state)
+        })();
+        match applied {
+            Ok(()) => {
+                keep::note(&self.inner, &self.writer()?, state.lexical_generation, state.sequence)?;
+                let state = self.inner.state()?;
+                self.inner.current_lexical(&state)?;
+                Ok(())
+            }
+            Err(LexicalFailure::DiskFull) => {
+                // A writer is dead after an error; the next commit opens another.
+                self.lexical = None;
+                Err(LexicalFailure::DiskFull.into_error(lexical.folder()))
+            }
+            Err(LexicalFailure::Broken(reason)) => {
+                tracing::warn!(%reason, "the full-text index failed and is built anew");
+                drop(lexical);
+                self.rebuild()
+            }
+        }
+    }
+
+    fn rebuild(&mut self) -> Result<(), IndexError> {
+        self.lexical = None;
+        keep::rebuild_lexical(&self.inner, &self.writer()?)
+    }
+
+    /// Seals vectors into an HNSW segment where the options ask for it and it is worth it: some milliseconds for each
+    /// vector. Smaller segments, and those with many removed vectors, are merged into the new one.
+    ///
+    /// # Errors
+    /// [`IndexError::Segment`], [`IndexError::DiskFull`]; searches go on without the segment.
+    pub fn seal(&mut self) -> Result<SealReport, IndexError> {
+        let Some(model) = self.inner.model()? else { return Ok(SealReport::default()) };
+        let options = self.inner.options.clone();
+        if options.vector == VectorMode::Exact {
+            return Ok(SealReport::default());
+        }
+        let (tail, broken, counts) =
+            self.inner.with_dense(&model, |view| (view.tail_nodes().to_vec(), view.broken_segments(), view.segment_counts()))?;
+        let sealed: usize = counts.iter().map(|(_, _, live)| live).sum();
+        if options.vector == VectorMode::Auto && tail.len() + sealed < options.hnsw_min_vectors {
+            return Ok(SealReport::default());
+        }
+        let stale = |&(_, held, live): &(i64, usize, usize)| (held - live) * 5 > held;
+        let worth = options.seal_min_vectors.max(2).max(sealed / 10);
+        if tail.len() < worth && broken.is_empty() && !counts.iter().any(stale) {
+            return Ok(SealReport::default());
+        }
+        // Segments grow by merging with what is not smaller than themselves: a vector is built in a logarithmic number
+        // of times.
+        let mut merged = broken;
+        let mut nodes = tail;
+        let mut by_size = counts;
+        by_size.sort_unstable_by_key(|(_, _, live)| *live);
+        for segment in by_size {
+            if segment.2 <= nodes.len() || stale(&segment) {
+                nodes.extend(self.inner.with_dense(&model, |view| view.live_nodes(segment.0))?);
+                merged.push(segment.0);
+            }
+        }
+        nodes.sort_unstable();
+        nodes.dedup();
+        let replaced_segments = merged.len();
+        let report = if nodes.len() < 2 {
+            self.replace_segments(merged, None)?;
+            SealReport { sealed_vectors: 0, replaced_segments }
+        } else {
+            let reader = self.inner.reader.clone();
+            let ids: Vec<i64> = nodes.iter().map(|node| node.cast_signed()).collect();
+            let vectors = self.inner.sqlite.wait(async move { reader.vectors(&ids).await })?;
+            let writer = self.writer()?;
+            let generation = self.inner.sqlite.wait(async move { writer.next_segment_generation().await })?;
+            let folder = self.inner.layout.segment(generation);
+            let build = Build { max_links: options.max_links, ef_construction: options.ef_construction };
+            HnswSegment::write(&folder, &self.inner.state()?.uuid, &model, generation, &vectors, build)?;
+            crate::crash::point("segment-before-note");
+            self.replace_segments(merged, Some(SegmentRow { generation, vectors: vectors.len() as u64 }))?;
+            SealReport { sealed_vectors: vectors.len(), replaced_segments }
+        };
+        self.inner.with_dense(&model, |_| ())?;
+        Ok(report)
+    }
+
+    /// Replaces segments in the database, then removes their folders.
+    fn replace_segments(&self, old: Vec<i64>, new: Option<SegmentRow>) -> Result<(), IndexError> {
+        let (writer, listed) = (self.writer()?, old.clone());
+        self.inner.sqlite.wait(async move { writer.replace_segments(&listed, new).await })?;
+        for generation in old {
+            files::remove_folder(&self.inner.layout.segment(generation))?;
+        }
+        Ok(())
+    }
+
+    /// Takes every trace of what was removed out of every file: the database is rewritten, the full-text index merged,
+    /// segments that hold removed vectors are dropped and sealed anew where the options ask for it. A process that ends
+    /// before the end is made up for by the next writer.
+    ///
+    /// # Errors
+    /// [`IndexError::Busy`] where a reader holds the database for seconds; [`IndexError::DiskFull`], as the rewrite
+    /// takes as much room as the database. Repeat it.
+    pub fn compact(&mut self) -> Result<CompactReport, IndexError> {
+        let bytes_before = files::folder_bytes(&self.inner.layout.root);
+        let writer = self.writer()?;
+        self.inner.sqlite.wait(async move { writer.set_purge_pending(true).await })?;
+        self.commit()?;
+        crate::crash::point("purge-after-commit");
+        let writer = self.writer()?;
+        let dropped_vectors = self.inner.sqlite.wait(async move { writer.drop_unused_vectors().await })?;
+        self.inner.forget_dense();
+        if let Some(model) = self.inner.model()? {
+            let mut impure = self.inner.with_dense(&model, |view| {
+                let counts = view.segment_counts().into_iter().filter(|(_, held, live)| live < held);
+                counts.map(|(generation, _, _)| generation).chain(view.broken_segments()).collect::<Vec<_>>()
+            })?;
+            if self.inner.options.vector == VectorMode::Exact {
+                // Not loaded, so not known to be free of removed vectors.
+                let reader = self.inner.reader.clone();
+                let rows = self.inner.sqlite.wait(async move { reader.segments().await })?;
+                impure = rows.into_iter().map(|row| row.generation).collect();
+            }
+            if !impure.is_empty() {
+                self.replace_segments(impure, None)?;
+            }
+        }
+        crate::crash::point("purge-before-lexical");
+        self.purge_lexical()?;
+        keep::remove_strays(&self.inner)?;
+        crate::crash::point("purge-before-vacuum");
+        let writer = self.writer()?;
+        self.inner.sqlite.wait(async move { writer.vacuum().await })?;
+        let writer = self.writer()?;
+        self.inner.sqlite.wait(async move { writer.set_purge_pending(false).await })?;
+        self.seal()?;
+        let bytes_after = files::folder_bytes(&self.inner.layout.root);
+        Ok(CompactReport { dropped_vectors, bytes_before, bytes_after })
+    }
+
+    fn purge_lexical(&mut self) -> Result<(), IndexError> {
+        let state = self.inner.state()?;
+        let (lexical, _) = self.inner.current_lexical(&state)?;
+        if self.lexical.as_ref().is_none_or(|open| open.generation != lexical.generation) {
+            self.lexical = None;
+            self.lexical = Some(lexical.writer().map_err(|failure| failure.into_error(lexical.folder()))?);
+        }
+        let purged = self.lexical.as_mut().map_or(Ok(()), LexicalWriter::purge);
+        // The merge policy of this writer was switched off; the next commit opens another.
+        self.lexical = None;
+        match purged {
+            Ok(()) => lexical.reload().map_err(|failure| failure.into_error(lexical.folder())),
+            Err(LexicalFailure::DiskFull) => Err(LexicalFailure::DiskFull.into_error(lexical.folder())),
+            Err(LexicalFailure::Broken(reason)) => {
+                tracing::warn!(%reason, "the full-text index is built anew to be free of what was removed");
+                drop(lexical);
+                self.rebuild()
+            }
+        }
+    }
+
+    /// Whether a vector can be stored: the check of [`IndexWriter::put`], for a caller that wants to know earlier.
+    ///
+    /// # Errors
+    /// [`IndexError::BadVector`].
+    pub fn check_vector(vector: &[f32]) -> Result<(), IndexError> {
+        sqlite::unit_vector(vector).map(drop)
+    }
+}

@@ -1,0 +1,316 @@
+//! What a caller can rely on, one small data folder each.
+
+mod common;
+
+use common::*;
+use sidenote_index::{DocumentId, Filter, Index, IndexError, IndexOptions, NewChunk};
+use sidenote_text::{Page, Span};
+
+#[test]
+fn a_document_is_found_by_its_words_and_by_its_vector() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    put(&mut writer, "/a.md", "The travel expenses are approved by Dana Whitfield.\nParking is free.\n");
+    put(&mut writer, "/b.md", "Invoices carry the code AB-1203/7.\n");
+    writer.commit().unwrap();
+    assert_eq!(lexical(&index, "who approves travelling expenses?"), ["The travel expenses are approved by Dana Whitfield."]);
+    assert_eq!(lexical(&index, "ab-1203/7"), ["Invoices carry the code AB-1203/7."]);
+    assert_eq!(dense(&index, "Parking is free.", 1), ["Parking is free."]);
+    let status = index.status().unwrap();
+    assert_eq!((status.documents, status.chunks, status.vectors), (2, 3, 3));
+    assert!(status.bytes > 0);
+    assert_eq!(status.embedding_model.as_deref(), Some(MODEL));
+}
+
+#[test]
+fn unchanged_chunks_keep_their_ids_when_the_document_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    put(&mut writer, "/a.md", "one\ntwo\nthree\ntwo\n");
+    let id = index.documents(None).unwrap()[0].id;
+    let before = index.chunks_of(id).unwrap();
+    let report = put(&mut writer, "/a.md", "a new first line\none\ntwo\ntwo\nfour\n");
+    assert_eq!((report.chunks_reused, report.chunks_added, report.chunks_removed), (3, 2, 1));
+    let after = index.chunks_of(id).unwrap();
+    let ids = |text: &str, chunks: &[sidenote_index::StoredChunk]| -> Vec<_> {
+        chunks.iter().filter(|chunk| chunk.text == text).map(|chunk| chunk.id).collect()
+    };
+    assert_eq!(ids("one", &before), ids("one", &after));
+    assert_eq!(ids("two", &before), ids("two", &after));
+    assert_eq!(after.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>(), ["a new first line", "one", "two", "two", "four"]);
+    let report = put(&mut writer, "/a.md", "a new first line\none\ntwo\ntwo\nfour\n");
+    assert_eq!((report.chunks_reused, report.chunks_added, report.chunks_removed), (5, 0, 0));
+}
+
+#[test]
+fn a_removed_document_is_in_no_answer_even_before_the_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    put(&mut writer, "/a.md", "alpha beta\n");
+    put(&mut writer, "/b.md", "alpha gamma\n");
+    writer.commit().unwrap();
+    let id = index.find_document("default", "/a.md".as_ref()).unwrap().unwrap().id;
+    assert_eq!(writer.remove(&[id, DocumentId(999)]).unwrap(), 1);
+    assert_eq!(lexical(&index, "alpha"), ["alpha gamma"]);
+    assert_eq!(dense(&index, "alpha beta", 10), ["alpha gamma"]);
+    assert!(index.document(id).unwrap().is_none());
+    assert_eq!(index.text(id, Span::new(0, 1)).unwrap(), None);
+}
+
+#[test]
+fn filters_hold_in_both_legs_before_ranking() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    for (collection, path) in [("work", "/w/a/1.md"), ("work", "/w/ab/2.md"), ("home", "/w/a/3.md"), ("home", "/h/4.md")] {
+        let (document, chunks) = document(collection, path, &format!("alpha in {path}\n"));
+        writer.put(&document, &chunks).unwrap();
+    }
+    writer.commit().unwrap();
+    let found = |filter: Filter| {
+        let lexical = index.search_lexical("alpha", 10, &filter).unwrap();
+        let dense = index.search_dense(&vector_of("alpha"), MODEL, 10, &filter).unwrap();
+        let mut paths: Vec<Vec<String>> = Vec::new();
+        for hits in [lexical, dense] {
+            let mut leg: Vec<String> = hits
+                .iter()
+                .map(|hit| index.document(hit.document).unwrap().unwrap().path.to_string_lossy().into_owned())
+                .collect();
+            leg.sort();
+            paths.push(leg);
+        }
+        assert_eq!(paths[0], paths[1]);
+        paths.remove(0)
+    };
+    let collection = |name: &str| Filter { collection: Some(name.to_owned()), ..Filter::default() };
+    let below = |path: &str| Filter { path_prefix: Some(path.into()), ..Filter::default() };
+    assert_eq!(found(Filter::default()).len(), 4);
+    assert_eq!(found(collection("work")), ["/w/a/1.md", "/w/ab/2.md"]);
+    assert_eq!(found(collection("nowhere")), [] as [&str; 0]);
+    assert_eq!(found(below("/w/a")), ["/w/a/1.md", "/w/a/3.md"]);
+    assert_eq!(found(below("/w/a/")), ["/w/a/1.md", "/w/a/3.md"]);
+    assert_eq!(found(below("/w/a/3.md")), ["/w/a/3.md"]);
+    assert_eq!(found(below("/")).len(), 4);
+    let ids: Vec<DocumentId> = index.documents(Some("home")).unwrap().iter().map(|document| document.id).collect();
+    assert_eq!(found(Filter { documents: Some(ids), ..below("/w") }), ["/w/a/3.md"]);
+    assert_eq!(found(Filter { documents: Some(Vec::new()), ..Filter::default() }), [] as [&str; 0]);
+}
+
+#[test]
+fn everything_stored_comes_back_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    #[cfg(unix)]
+    let path = {
+        use std::os::unix::ffi::OsStringExt as _;
+        std::path::PathBuf::from(std::ffi::OsString::from_vec(b"/tmp/\xff \xc3\xa9.pdf".to_vec()))
+    };
+    #[cfg(not(unix))]
+    let path = std::path::PathBuf::from("/tmp/e.pdf");
+    // Longer than several pieces, with characters across their borders.
+    let text = "h\u{e9}llo w\u{f6}rld \u{1F600}\n".repeat(4000);
+    let (mut document, mut chunks) = document("c", "/x", &text);
+    document.path.clone_from(&path);
+    document.part = Some("inner".to_owned());
+    document.pages = vec![Page { number: 1, span: Span::new(0, 20) }, Page { number: 2, span: Span::new(20, text.len()) }];
+    document.warnings = vec!["page 2 has no text".to_owned()];
+    chunks[7].chunk.heading = vec!["\"A\"".to_owned(), "B".to_owned()];
+    chunks[7].chunk.page = Some(2);
+    chunks[7].chunk.table_header = Some(Span::new(0, 5));
+    let (id, _) = writer.put(&document, &chunks).unwrap();
+    let stored = index.document(id).unwrap().unwrap();
+    assert_eq!((stored.path, stored.part.as_deref(), stored.page_count), (path, Some("inner"), Some(2)));
+    assert_eq!(stored.fingerprint, document.fingerprint);
+    assert_eq!(stored.warnings, document.warnings);
+    assert_eq!(stored.text_bytes, text.len() as u64);
+    #[cfg(unix)]
+    assert_eq!(stored.uri, "file:///tmp/%FF%20%C3%A9.pdf");
+    assert_eq!(index.pages(id).unwrap(), document.pages);
+    let all = index.chunks_of(id).unwrap();
+    assert_eq!(all.len(), 4000);
+    for (stored, new) in all.iter().zip(&chunks) {
+        assert_eq!((&stored.text, stored.span, &stored.heading), (&new.chunk.text, new.chunk.span, &new.chunk.heading));
+        assert_eq!((stored.page, stored.table_header), (new.chunk.page, new.chunk.table_header));
+    }
+    let ids: Vec<_> = all.iter().rev().map(|chunk| chunk.id).collect();
+    let again = index.chunks(&ids).unwrap();
+    assert!(again.iter().rev().eq(all.iter()));
+    assert_eq!(index.text(id, Span::new(0, text.len())).unwrap().as_deref(), Some(text.as_str()));
+    assert_eq!(index.text(id, Span::new(0, 2)).unwrap(), None, "cuts a character");
+    assert_eq!(index.text(id, Span::new(0, text.len() + 1)).unwrap(), None);
+    assert_eq!(index.text(id, Span { start: 5, end: 3 }).unwrap(), None);
+    let vectors = index.vectors(&ids[..2], MODEL).unwrap();
+    assert_eq!((vectors[0].0, vectors[1].0), (ids[0], ids[1]));
+    for (number, expected) in vectors[0].1.iter().zip(vector_of(&chunks[3999].chunk.text)) {
+        assert!((number - expected).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = index.writer().unwrap();
+    let (document, chunks) = document("default", "/a.md", "one two\n");
+    assert!(matches!(writer.put(&document, &chunks), Err(IndexError::NoModel)));
+    writer.set_embedding_model(&model()).unwrap();
+    let with_vector = |vector: Option<Vec<f32>>| vec![NewChunk { vector, ..chunks[0].clone() }];
+    for bad in [vec![0.0; DIMENSIONS], vec![f32::NAN; DIMENSIONS], vec![f32::INFINITY; DIMENSIONS], vec![1.0; 3], Vec::new()] {
+        let refused = writer.put(&document, &with_vector(Some(bad)));
+        assert!(matches!(refused, Err(IndexError::BadVector { .. })), "{refused:?}");
+    }
+    assert!(matches!(writer.put(&document, &with_vector(None)), Err(IndexError::MissingVector { ordinal: 0, .. })));
+    let mut shifted = chunks.clone();
+    shifted[0].chunk.span = Span::new(1, 8);
+    assert!(matches!(writer.put(&document, &shifted), Err(IndexError::BadDocument { .. })));
+    shifted[0].chunk.span = Span { start: 8, end: 1 };
+    assert!(matches!(writer.put(&document, &shifted), Err(IndexError::BadDocument { .. })));
+    assert_eq!(index.status().unwrap().documents, 0);
+    assert_eq!(index.status().unwrap().generation, 0);
+    writer.put(&document, &chunks).unwrap();
+    writer.put(&document, &with_vector(None)).unwrap();
+}
+
+#[test]
+fn vectors_of_another_model_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    let mut other = model();
+    other.sha256_hex = "cd".repeat(32);
+    writer.set_embedding_model(&other).unwrap();
+    writer.set_embedding_model(&model()).unwrap();
+    put(&mut writer, "/a.md", "one\n");
+    let refused = writer.set_embedding_model(&other).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the index was made with the embedding model `test-model (abababababab)`, not with `test-model (cdcdcdcdcdcd)`"
+    );
+    let asked = index.search_dense(&vector_of("one"), "other", 1, &Filter::default());
+    assert!(matches!(asked, Err(IndexError::ModelMismatch { .. })));
+    let short = index.search_dense(&[1.0], MODEL, 1, &Filter::default());
+    assert!(matches!(short, Err(IndexError::BadVector { .. })));
+}
+
+#[test]
+fn hostile_queries_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    assert_eq!(lexical(&index, "anything"), [] as [&str; 0]);
+    let mut writer = writer(&index);
+    put(&mut writer, "/a.md", "To be or not to be, that is the question.\nSmall print.\n");
+    writer.commit().unwrap();
+    for empty in ["", "   ", "\u{0}", "?!\"((", "\u{301}", "AND OR NOT \u{202e}"] {
+        let _ = lexical(&index, empty);
+    }
+    assert_eq!(lexical(&index, "+part:\"unclosed (print"), ["Small print."]);
+    assert_eq!(lexical(&index, "to be or not to be").len(), 1, "stop words alone are looked up as they are written");
+    let long: String = (0..20_000).map(|number| format!("w{number} ")).collect::<String>();
+    assert_eq!(lexical(&index, &format!("print {long}")), ["Small print."]);
+    assert_eq!(lexical(&index, &"\u{1F600}".repeat(30_000)), [] as [&str; 0]);
+    assert_eq!(index.search_lexical("print", 0, &Filter::default()).unwrap(), []);
+    assert_eq!(index.search_lexical("print", usize::MAX, &Filter::default()).unwrap().len(), 1);
+    assert_eq!(index.search_dense(&vector_of("x"), MODEL, usize::MAX, &Filter::default()).unwrap().len(), 2);
+}
+
+#[test]
+fn equal_scores_are_ordered_by_chunk_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    for number in 0..200 {
+        let (mut document, chunks) = document("default", &format!("/{number}.md"), "the very same words\n");
+        document.title = None;
+        writer.put(&document, &chunks).unwrap();
+        if number % 50 == 0 {
+            writer.commit().unwrap();
+        }
+    }
+    writer.commit().unwrap();
+    let lexical = index.search_lexical("same words", 10, &Filter::default()).unwrap();
+    let dense = index.search_dense(&vector_of("same"), MODEL, 10, &Filter::default()).unwrap();
+    for hits in [lexical, dense] {
+        let ids: Vec<i64> = hits.iter().map(|hit| hit.chunk.0).collect();
+        assert_eq!(ids, (1..=10).collect::<Vec<_>>());
+    }
+    assert_eq!(index.status().unwrap().vectors, 1, "one vector for equal text");
+}
+
+#[test]
+fn a_search_on_an_empty_machine_makes_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nothing/here");
+    assert!(Index::open_existing(&missing, &IndexOptions::default()).unwrap().is_none());
+    assert!(!missing.exists());
+    drop(open(&missing));
+    assert!(Index::open_existing(&missing, &IndexOptions::default()).unwrap().is_some());
+}
+
+#[test]
+fn a_second_writer_is_told_who_holds_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let first = writer(&index);
+    let second = open(folder.path()).writer();
+    assert!(matches!(second, Err(IndexError::Locked { pid: Some(pid), .. }) if pid == std::process::id()), "{second:?}");
+    drop(first);
+    index.writer().unwrap();
+}
+
+#[test]
+fn failures_and_roots_are_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    writer.record_root("c", "/docs".as_ref()).unwrap();
+    writer.record_root("c", "/docs".as_ref()).unwrap();
+    writer.record_failure("c", "/docs/a.pdf".as_ref(), Some(&fingerprint("x")), "the file is encrypted").unwrap();
+    writer.record_failure("c", "/docs/b.pdf".as_ref(), None, "not there").unwrap();
+    writer.record_failure("c", "/docs/b.pdf".as_ref(), None, "still not there").unwrap();
+    let failures = index.failures(None).unwrap();
+    assert_eq!(failures.len(), 2);
+    assert_eq!(failures[0].fingerprint, Some(fingerprint("x")));
+    assert_eq!(failures[1].reason, "still not there");
+    assert_eq!(index.failures(Some("other")).unwrap(), []);
+    writer.clear_failure("c", "/docs/b.pdf".as_ref()).unwrap();
+    let (document, chunks) = document("c", "/docs/a.pdf", "readable now\n");
+    writer.put(&document, &chunks).unwrap();
+    assert_eq!(index.failures(None).unwrap(), []);
+    assert_eq!(writer.roots(Some("c")).unwrap(), index.roots(None).unwrap());
+    writer.forget_root("c", "/docs".as_ref()).unwrap();
+    assert!(index.roots(None).unwrap().is_empty());
+    let id = index.documents(None).unwrap()[0].id;
+    let touched = sidenote_index::Fingerprint { mtime_ns: 5_000_000, inode: 9, ..fingerprint("readable now\n") };
+    writer.touch(id, &touched).unwrap();
+    assert_eq!(index.document(id).unwrap().unwrap().fingerprint, touched);
+}
+
+#[test]
+fn known_vectors_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    assert!(index.known_vectors(MODEL, &[hash_of("one")]).unwrap().is_empty());
+    let mut writer = writer(&index);
+    put(&mut writer, "/a.md", "one\ntwo\n");
+    let known = index.known_vectors(MODEL, &[hash_of("one"), hash_of("three"), hash_of("two")]).unwrap();
+    assert_eq!(known, [hash_of("one"), hash_of("two")].into());
+}
+
+#[test]
+fn calls_work_inside_another_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    runtime.block_on(async {
+        let index = open(folder.path());
+        let mut writer = writer(&index);
+        put(&mut writer, "/a.md", "one\n");
+        writer.commit().unwrap();
+        assert_eq!(lexical(&index, "one"), ["one"]);
+        drop(writer);
+        drop(index);
+    });
+}
