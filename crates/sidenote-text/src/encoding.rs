@@ -26,11 +26,12 @@ pub(crate) fn decode<'a>(bytes: &'a [u8], declared: Option<&'static Encoding>) -
         Some(Marked::Utf16(encoding)) => return decode_as(bytes.get(2..).unwrap_or_default(), encoding, false),
         None => {}
     }
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Decoded { text: Cow::Borrowed(text), warning: None };
-    }
+    // Before UTF-8: plain English in UTF-16 is valid UTF-8 with a NUL behind every letter.
     if let Some(encoding) = unmarked_utf16(bytes) {
         return decode_as(bytes, encoding, true);
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Decoded { text: Cow::Borrowed(text), warning: None };
     }
     let without_mark = bytes.strip_prefix(b"\xef\xbb\xbf");
     if without_mark.is_some() || mostly_utf8(bytes) {
@@ -181,8 +182,10 @@ mod tests {
         marked.extend(utf16le(text));
         assert_eq!(decode(&marked, None).text, text);
         assert!(looks_like_text(&marked));
-        assert_eq!(decode(&utf16le(text), None).text, text);
-        assert!(looks_like_text(&utf16le(text)));
+        for text in [text, "plain English"] {
+            assert_eq!(decode(&utf16le(text), None).text, text);
+            assert!(looks_like_text(&utf16le(text)));
+        }
     }
 
     #[test]

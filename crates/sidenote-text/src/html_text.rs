@@ -309,7 +309,7 @@ fn gap_around(name: &str) -> Gap {
     }
 }
 
-/// Characters that only tell where a line may break.
+/// Control characters, and characters that only tell where a line may break.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}' | '\u{feff}' | '\0')
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{feff}') || (c.is_control() && !c.is_whitespace())
 }

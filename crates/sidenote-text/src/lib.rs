@@ -21,6 +21,8 @@ mod html_text;
 mod language;
 mod markdown;
 mod pdf;
+mod pdf_layout;
+mod pdf_text;
 mod plain;
 mod sentence;
 mod span;

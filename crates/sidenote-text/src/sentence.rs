@@ -118,7 +118,7 @@ fn is_field(line: &str) -> bool {
 }
 
 /// A line that begins with a bullet or a number. Behind prose only `1.` begins a list: other numbers may end a sentence.
-fn starts_item(line: &str, after_prose: bool) -> bool {
+pub(crate) fn starts_item(line: &str, after_prose: bool) -> bool {
     let Some((marker, _)) = line.split_once([' ', '\t']) else { return false };
     if matches!(marker, "-" | "*" | "+" | "•" | "▪" | "◦" | "‣" | "●" | "■" | "–" | "·" | "\u{f0b7}") {
         return marker != "–" || !after_prose;

@@ -1,0 +1,174 @@
+//! Real files of many makers: each gives text or a clear error, as its manifest says, and next to all of its words.
+//!
+//! The corpus is found through `SIDENOTE_EVALDATA`; without it the test is skipped, visibly. The references were made by
+//! other programs (poppler's pdftotext, Python's HTML parser, plain decoding). `--nocapture` prints the table.
+
+#![expect(clippy::print_stderr, reason = "a skipped test and the table of results are for whoever runs the tests")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use sidenote_text::{
+    Chunk, ChunkOptions, Document, ExtractError, ExtractLimits, Format, SourceFile, TokenCounter, chunk_document,
+    extract, sentences,
+};
+
+/// Words and single signs; enough to cut by.
+struct Words;
+
+impl TokenCounter for Words {
+    fn count_tokens(&self, text: &str) -> usize {
+        self.token_offsets(text).len()
+    }
+
+    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
+        let mut offsets: Vec<(usize, usize)> = Vec::new();
+        let mut in_word = false;
+        for (at, c) in text.char_indices() {
+            let end = at + c.len_utf8();
+            match offsets.last_mut() {
+                Some(last) if in_word && c.is_alphanumeric() => last.1 = end,
+                _ if c.is_whitespace() => {}
+                _ => offsets.push((at, end)),
+            }
+            in_word = c.is_alphanumeric();
+        }
+        offsets
+    }
+}
+
+fn corpus() -> Option<PathBuf> {
+    let root = std::env::var_os("SIDENOTE_EVALDATA").map(|root| Path::new(&root).join("parser_corpus"))?;
+    root.join("manifest.jsonl").is_file().then_some(root)
+}
+
+fn words(text: &str) -> Vec<String> {
+    // Ligatures and accents may be one character here and two there.
+    let folded =
+        text.replace('\u{fb01}', "fi").replace('\u{fb02}', "fl").replace('\u{fb00}', "ff").replace('\u{ad}', "");
+    folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+/// Share of the runs of `length` words of `expected` that `found` has too, as often as it has them.
+fn recall(expected: &[String], found: &[String], length: usize) -> Option<f64> {
+    let mut have: HashMap<&[String], usize> = HashMap::new();
+    found.windows(length).for_each(|run| *have.entry(run).or_default() += 1);
+    let (mut hits, mut total) = (0u32, 0u32);
+    for run in expected.windows(length) {
+        total += 1;
+        if let Some(left) = have.get_mut(run).filter(|left| **left > 0) {
+            *left -= 1;
+            hits += 1;
+        }
+    }
+    (total > 0).then(|| f64::from(hits) / f64::from(total))
+}
+
+fn check_document(name: &str, document: &Document) -> Vec<Chunk> {
+    let text = &document.text;
+    for heading in &document.headings {
+        assert!(heading.span.slice(text).is_some_and(|words| !words.trim().is_empty()), "{name}: heading {heading:?}");
+    }
+    assert!(
+        document.headings.windows(2).all(|pair| pair[0].span.end <= pair[1].span.start),
+        "{name}: headings in order"
+    );
+    assert!(document.pages.windows(2).all(|pair| pair[0].span.end <= pair[1].span.start), "{name}: pages in order");
+    for table in &document.tables {
+        assert!(table.span.contains(table.header) && table.span.slice(text).is_some(), "{name}: table {table:?}");
+    }
+    // Plain text is stored as it is; what is extracted is clean.
+    if matches!(document.format, Format::Html | Format::Pdf) {
+        let control = text.chars().find(|c| c.is_control() && !c.is_whitespace());
+        assert_eq!(control, None, "{name}: control character in the text");
+    }
+    let spans = sentences(text);
+    assert!(spans.windows(2).all(|pair| pair[0].end <= pair[1].start), "{name}: sentences in order");
+    let chunks = chunk_document(document, &Words, &ChunkOptions::default());
+    let mut end = 0;
+    for chunk in &chunks {
+        assert_eq!(chunk.span.slice(text), Some(chunk.text.as_str()), "{name}: span and text of a chunk");
+        assert!(chunk.tokens <= 256, "{name}: {} tokens", chunk.tokens);
+        assert!(text[end..chunk.span.start].trim().is_empty(), "{name}: text between chunks");
+        assert_eq!(chunk.page.is_some(), !document.pages.is_empty(), "{name}: page of a chunk");
+        end = chunk.span.end;
+    }
+    assert!(text[end..].trim().is_empty(), "{name}: text behind the last chunk");
+    chunks
+}
+
+#[derive(Default)]
+struct Group {
+    words: Vec<f64>,
+    runs: Vec<f64>,
+}
+
+#[test]
+fn real_files_give_their_words_or_a_clear_error() {
+    let Some(root) = corpus() else {
+        eprintln!("SKIPPED: SIDENOTE_EVALDATA does not name a folder with parser_corpus");
+        return;
+    };
+    let manifest = fs_err::read_to_string(root.join("manifest.jsonl")).expect("manifest");
+    let mut groups: HashMap<&str, Group> = HashMap::new();
+    let mut seen = 0;
+    for line in manifest.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).expect("a manifest line");
+        let field = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        let group = match field("format").as_str() {
+            "pdf" => "pdf",
+            "html" => "html",
+            "txt" | "md" | "csv" | "tsv" | "rst" | "asciidoc" | "vtt" | "xml" => "text",
+            _ => "other",
+        };
+        let file = field("file");
+        let bytes = fs_err::read(root.join(&file)).expect("a corpus file");
+        let result = extract(&SourceFile { name: &file, bytes: &bytes }, &ExtractLimits::default());
+        if let Ok(document) = &result {
+            check_document(&file, document);
+        }
+        if group == "other" {
+            // Formats that are not read are refused, or they are text after all.
+            continue;
+        }
+        seen += 1;
+        match field("behaviour").as_str() {
+            "parse" => {
+                let document = result.as_ref().unwrap_or_else(|error| panic!("{file}: {error}"));
+                let reference = field("reference_text");
+                // The reference of the second is not its words: it was decoded with a NUL between the letters.
+                if reference.is_empty() || reference.contains("fake-text-utf-16-le") {
+                    continue;
+                }
+                let reference = fs_err::read_to_string(root.join(reference)).expect("a reference");
+                let (expected, found) = (words(&reference), words(&document.text));
+                let (one, four) = (recall(&expected, &found, 1), recall(&expected, &found, 4));
+                eprintln!(
+                    "{group:5} words {:.3}  runs of four {:.3}  headings {:3}  tables {:2}  {file}",
+                    one.unwrap_or(1.0),
+                    four.unwrap_or(1.0),
+                    document.headings.len(),
+                    document.tables.len(),
+                );
+                let group = groups.entry(group).or_default();
+                group.words.extend(one);
+                group.runs.extend(four);
+            }
+            "empty" => assert_eq!(result, Err(ExtractError::Empty), "{file}"),
+            "needs-password" => assert_eq!(result, Err(ExtractError::Encrypted), "{file}"),
+            "no-text-layer" => assert!(matches!(result, Err(ExtractError::NoTextLayer { .. })), "{file}: {result:?}"),
+            "parse-or-report" => eprintln!("{group:5} {file}: {:?}", result.map(|document| document.text.len())),
+            other => panic!("{file}: unknown behaviour `{other}`"),
+        }
+    }
+    assert!(seen > 60, "only {seen} files in the corpus");
+    for (name, words_floor, runs_floor) in [("text", 0.999, 0.999), ("html", 0.95, 0.945), ("pdf", 0.92, 0.76)] {
+        let group = groups.get(name).expect("a group");
+        let mean =
+            |values: &[f64]| values.iter().sum::<f64>() / f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
+        let (words, runs) = (mean(&group.words), mean(&group.runs));
+        eprintln!("{name:5} words {words:.3}  runs of four {runs:.3}  over {} files", group.words.len());
+        assert!(words >= words_floor, "{name}: {words:.3} of the words, {words_floor} expected");
+        assert!(runs >= runs_floor, "{name}: {runs:.3} of the runs of four words, {runs_floor} expected");
+    }
+}
