@@ -171,7 +171,6 @@ fn clean(text: &str) -> String {
             '\t' | '\n' | '\r' | '\u{a0}' => Some(' '),
             '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => None,
             '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' | '\u{fffd}' => None,
-            '\u{fb00}' | '\u{fb01}' | '\u{fb02}' | '\u{fb03}' | '\u{fb04}' => Some(c),
             c if c.is_control() => None,
             c => Some(c),
         })

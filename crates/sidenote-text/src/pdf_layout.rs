@@ -44,12 +44,14 @@ pub(crate) struct Row {
     x1: f32,
     y: f32,
     starts_item: bool,
+    /// Began with a bullet that is no character, and so is not in the text.
+    has_lost_bullet: bool,
 }
 
 /// Least width of the white between columns, in points.
 const MIN_GUTTER: f32 = 6.0;
 /// Gap between cells, in font sizes.
-const CELL_GAP: f32 = 1.5;
+const CELL_GAP: f32 = 1.25;
 /// Gap between words, in font sizes.
 const WORD_GAP: f32 = 0.13;
 /// A page with more pieces is a drawing or an attack, and is read row by row.
@@ -302,7 +304,7 @@ fn join_rows(lines: Vec<Line>) -> Vec<Row> {
     let pitch = pitches.get(pitches.len() / 3).copied().unwrap_or(0.0);
     for index in 1..rows.len() {
         let (Some(above), Some(row)) = (rows.get(index - 1), rows.get(index)) else { break };
-        let joint = joint_of(above, row, (left, right), pitch);
+        let joint = joint_of(above, row, rows.get(index + 1), (left, right), pitch);
         if let Some(row) = rows.get_mut(index) {
             row.joint = joint;
         }
@@ -310,31 +312,33 @@ fn join_rows(lines: Vec<Line>) -> Vec<Row> {
     rows
 }
 
-fn joint_of(above: &Row, row: &Row, (left, right): (f32, f32), pitch: f32) -> Joint {
+fn joint_of(above: &Row, row: &Row, below: Option<&Row>, (left, right): (f32, f32), pitch: f32) -> Joint {
     let size = row.size.max(above.size);
     let step = above.y - row.y;
     let usual = if pitch > 0.0 { pitch.min(size * 1.7) } else { size * 1.3 };
     let is_apart = step > usual.max(size) * 1.3 + 0.5;
     let differs = (above.size - row.size).abs() > size * 0.08 || (above.is_bold != row.is_bold && above.cells == 1);
-    if above.cells > 1 || row.cells > 1 {
-        return if is_apart && (above.cells > 1) != (row.cells > 1) || differs && above.cells == 1 {
-            Joint::Paragraph
-        } else {
-            Joint::Line
-        };
+    match (above.cells > 1, row.cells > 1) {
+        // Rows of a table may stand wide, a page's foot stands wider.
+        (true, true) if step < (pitch * 1.7).max(size * 2.6) => return Joint::Line,
+        (true, false) | (false, true) if !is_apart && !differs => return Joint::Line,
+        (true, _) | (_, true) => return Joint::Paragraph,
+        (false, false) => {}
     }
-    if is_apart || differs {
+    if is_apart || differs || row.has_lost_bullet {
         return Joint::Paragraph;
     }
     if row.starts_item {
         return Joint::Line;
     }
-    let indent = row.x0 - above.x0;
-    if indent > size * 0.8 && above.x0 - left < 2.0 && !above.starts_item {
+    let has_ended = above.text.ends_with(['.', ':', '!', '?']);
+    let is_indented = row.x0 - above.x0 > size * 0.8 && above.x0 - left < 2.0;
+    let returns = below.is_none_or(|below| below.x0 < row.x0 - size * 0.5);
+    if is_indented && returns && has_ended && !above.starts_item {
         return Joint::Paragraph;
     }
     let is_short = above.x1 < right - (right - left) * 0.25;
-    match (is_short, above.text.ends_with(['.', ':', '!', '?'])) {
+    match (is_short, has_ended) {
         (true, true) => Joint::Paragraph,
         (true, false) if !row.text.starts_with(char::is_lowercase) => Joint::Line,
         (true | false, _) => Joint::Flow,
@@ -348,7 +352,7 @@ fn row_of(mut line: Line) -> Option<Row> {
     if letters(true) > letters(false) {
         line.sort_by(|a, b| b.x0.total_cmp(&a.x0));
     }
-    let bullet = line.iter().any(|piece| piece.is_bullet);
+    let has_lost_bullet = line.iter().any(|piece| piece.is_bullet);
     line.retain(|piece| !piece.is_bullet && !piece.text.trim().is_empty());
     let mut row = Row {
         text: String::new(),
@@ -361,6 +365,7 @@ fn row_of(mut line: Line) -> Option<Row> {
         x1: f32::NEG_INFINITY,
         y: line.iter().fold(f32::INFINITY, |y, piece| y.min(piece.y)),
         starts_item: false,
+        has_lost_bullet,
     };
     let mut widest = 0;
     let mut before: Option<&Piece> = None;
@@ -392,10 +397,7 @@ fn row_of(mut line: Line) -> Option<Row> {
         }
         before = Some(piece);
     }
-    row.starts_item = bullet || crate::sentence::starts_item(&row.text, true);
-    if bullet {
-        row.text.insert_str(0, "• ");
-    }
+    row.starts_item = row.has_lost_bullet || crate::sentence::starts_item(&row.text, true);
     (!line.is_empty()).then_some(row)
 }
 
