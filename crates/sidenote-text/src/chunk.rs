@@ -219,11 +219,8 @@ impl Chunker<'_> {
             vec![(group.span, room)]
         } else {
             let header = self.largest_header(group.span);
-            let prefix_tokens = if header == 0 {
-                prefix_tokens
-            } else {
-                prefix_tokens.max(self.options.max_prefix_tokens.min(prefix_tokens + header) + 1)
-            };
+            let with_header = self.options.max_prefix_tokens.min(prefix_tokens + header) + 1;
+            let prefix_tokens = if header == 0 { prefix_tokens } else { prefix_tokens.max(with_header) };
             let room = budget.saturating_sub(prefix_tokens).max(1);
             cutter.cut(group.span, room).into_iter().map(|span| (span, room)).collect()
         };

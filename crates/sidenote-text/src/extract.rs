@@ -1,5 +1,6 @@
 //! A file becomes a document.
 
+use crate::markdown::fold_white;
 use crate::{Document, ExtractError, Format, SourceFile, detect_format, html, language, markdown, pdf, plain};
 
 /// How much of a file is read before it is refused or cut.
@@ -48,6 +49,24 @@ pub(crate) fn check_length(text: &str, limits: &ExtractLimits) -> Result<(), Ext
     Ok(())
 }
 
+/// A title from a file's own description, or `None` where no person wrote it: names of files, and what programs fill in.
+pub(crate) fn sane_title(raw: &str) -> Option<String> {
+    const EXTENSIONS: &[&str] = &[
+        "doc", "docx", "dvi", "htm", "html", "indd", "odt", "pdf", "pptx", "ps", "qxd", "rtf", "tex", "txt", "xls",
+        "xlsx",
+    ];
+    let title = fold_white(raw);
+    let lower = title.to_lowercase();
+    let names_a_file = lower.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension));
+    let is_filler = lower.starts_with("untitled") || lower.starts_with("microsoft word -") || lower == "title";
+    let letters = title.chars().filter(|c| c.is_alphabetic()).count();
+    (letters >= 2 && title.len() <= MAX_TITLE_BYTES && !names_a_file && !is_filler && lower != "(anonymous)")
+        .then_some(title)
+}
+
+/// Longer than this a title is none.
+const MAX_TITLE_BYTES: usize = 300;
+
 /// A byte order mark is no text, though it is no white space either.
 fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == '\u{feff}')
@@ -90,6 +109,15 @@ mod tests {
         for name in ["a.md", "a.txt", "a.html"] {
             let source = SourceFile { name, bytes: b"eleven byte" };
             assert_eq!(extract(&source, &limits), Err(ExtractError::TooLong { limit: 10 }), "{name}");
+        }
+    }
+
+    #[test]
+    fn titles_that_no_person_wrote_are_not_believed() {
+        assert_eq!(sane_title(" Travel\n rules "), Some("Travel rules".to_owned()));
+        assert_eq!(sane_title("Version 2.0 of the rules"), Some("Version 2.0 of the rules".to_owned()));
+        for raw in ["", "-", "rules_final.DOCX", "Microsoft Word - rules", "untitled", "Untitled document", "123"] {
+            assert_eq!(sane_title(raw), None, "{raw:?}");
         }
     }
 

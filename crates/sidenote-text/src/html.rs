@@ -14,7 +14,6 @@ use scraper::{Html, Node};
 
 use crate::html_filter::filter_source;
 use crate::html_text::TextBuilder;
-use crate::markdown::fold_white;
 use crate::{Document, ExtractError, ExtractLimits, Format, encoding, extract, language};
 
 /// Reads an HTML file.
@@ -163,7 +162,11 @@ impl<'a> Page<'a> {
                             let is_data = self.data_tables.get(&node.id()).copied().unwrap_or(false);
                             builder.open(element.name(), is_data);
                         }
-                        _ => {}
+                        Node::Document
+                        | Node::Fragment
+                        | Node::Doctype(_)
+                        | Node::Comment(_)
+                        | Node::ProcessingInstruction(_) => {}
                     },
                     Edge::Close(node) if skipped == Some(node.id()) => skipped = None,
                     Edge::Close(node) if skipped.is_none() => {
@@ -183,8 +186,7 @@ impl<'a> Page<'a> {
 fn title_of(node: NodeOf<'_>) -> Option<String> {
     let text: String =
         node.children().filter_map(|child| child.value().as_text().map(|text| text.to_string())).collect();
-    let title = fold_white(&text);
-    (!title.is_empty()).then_some(title)
+    extract::sane_title(&text)
 }
 
 fn is_skipped(element: &scraper::node::Element, scope: Scope) -> bool {

@@ -14,7 +14,7 @@ use pdf_oxide::layout::TextSpan;
 
 use crate::pdf_layout::{Piece, Row, rows_in_order};
 use crate::pdf_text::TextWriter;
-use crate::{Document, ExtractError, ExtractLimits, Format};
+use crate::{Document, ExtractError, ExtractLimits, Format, extract};
 
 /// Reads a PDF file.
 pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
@@ -94,13 +94,11 @@ fn shield<T>(run: impl FnOnce() -> T) -> Option<T> {
 }
 
 fn damaged(error: &Error) -> ExtractError {
-    match error {
-        Error::EncryptedPdf => ExtractError::Encrypted,
-        other => {
-            let reason: String = other.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
-            ExtractError::Damaged(reason)
-        }
+    if matches!(error, Error::EncryptedPdf) {
+        return ExtractError::Encrypted;
     }
+    let reason: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
+    ExtractError::Damaged(reason)
 }
 
 fn open(bytes: &[u8]) -> Result<PdfDocument, ExtractError> {
@@ -126,8 +124,7 @@ fn rows_of_page(file: &PdfDocument, index: usize) -> Result<Vec<Row>, Error> {
     let (upright, turned): (Vec<&TextSpan>, Vec<&TextSpan>) =
         spans.iter().partition(|span| span.rotation_degrees.abs() <= 1.0);
     let mut rows = rows_in_order(upright.into_iter().filter_map(piece_of).collect());
-    for (span, piece) in turned.into_iter().filter_map(|span| Some((span, piece_of(span)?))) {
-        let _ = span;
+    for piece in turned.into_iter().filter_map(piece_of) {
         rows.append(&mut rows_in_order(vec![piece]));
     }
     Ok(rows)
@@ -187,20 +184,7 @@ fn is_bullet_sign(text: &str) -> bool {
 fn title_of(file: &PdfDocument) -> Option<String> {
     let info = file.resolve_object(file.trailer().as_dict()?.get("Info")?).ok()?;
     let title = file.resolve_object(info.as_dict()?.get("Title")?).ok()?;
-    let title = crate::markdown::fold_white(&clean(&decode_title(title.as_string()?)));
-    let lower = title.to_lowercase();
-    let names_a_file = [
-        ".doc", ".docx", ".pdf", ".indd", ".qxd", ".tex", ".dvi", ".ps", ".odt", ".rtf", ".xls", ".xlsx", ".pptx",
-        ".html", ".htm",
-    ]
-    .iter()
-    .any(|extension| lower.ends_with(extension));
-    let says_nothing = lower.starts_with("untitled")
-        || lower.starts_with("microsoft word -")
-        || lower == "title"
-        || lower == "(anonymous)";
-    let is_sane = title.chars().filter(|c| c.is_alphabetic()).count() >= 3 && title.len() <= 300;
-    (is_sane && !names_a_file && !says_nothing).then_some(title)
+    extract::sane_title(&clean(&decode_title(title.as_string()?)))
 }
 
 fn decode_title(bytes: &[u8]) -> String {

@@ -68,6 +68,7 @@ fn kinds_of(text: &str, lines: &[Span]) -> Vec<Line> {
         let line = of(index);
         let trimmed = line.trim();
         let marker = ["```", "~~~"].into_iter().find(|marker| trimmed.starts_with(marker));
+        let above = index.checked_sub(1).map_or("", of);
         let after_prose = matches!(kinds.last(), Some(Line::Prose));
         let kind = if trimmed.is_empty() {
             Line::Blank
@@ -81,10 +82,9 @@ fn kinds_of(text: &str, lines: &[Span]) -> Vec<Line> {
             Line::Alone
         } else if is_heading(trimmed) || is_rule(trimmed) || is_row(trimmed) {
             Line::Alone
-        } else if is_field(trimmed) && (is_field(of(index + 1).trim()) || (index > 0 && is_field(of(index - 1).trim())))
+        } else if starts_item(trimmed, after_prose)
+            || (is_field(trimmed) && (is_field(of(index + 1).trim()) || is_field(above.trim())))
         {
-            Line::Item
-        } else if starts_item(trimmed, after_prose) {
             Line::Item
         } else {
             Line::Prose
