@@ -109,7 +109,14 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Moves the write-ahead log into the database, unless a reader is busy, and closes. Readers cannot do it, and the
+    /// last connection to close may be theirs.
     pub(crate) async fn close(&self) {
+        for statement in ["PRAGMA busy_timeout = 200", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+            if let Err(error) = sqlx::query(statement).execute(&self.pool).await {
+                tracing::debug!(%error, "the write-ahead log stays beside the database");
+            }
+        }
         self.pool.close().await;
     }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::read::{format_name, hex, json_ids, model, state};
-use super::{PIECE_BYTES, SegmentRow, State, Writer, signed, vector_bytes};
+use super::read::{format_name, hex, json_ids, model};
+use super::{PIECE_BYTES, SegmentRow, Writer, signed, vector_bytes};
 use crate::crash;
 use crate::error::IndexError;
 use crate::files::path_bytes;
@@ -142,11 +142,6 @@ pub(crate) fn unit_vector(vector: &[f32]) -> Result<Vec<f32>, IndexError> {
 }
 
 impl Writer {
-    pub(crate) async fn state(&self) -> Result<State, IndexError> {
-        let mut connection = self.pool.acquire().await.map_err(|error| self.error(error))?;
-        state(&mut connection).await.map_err(|error| self.error(error))
-    }
-
     /// Registers the embedding model, or compares it with the registered one.
     pub(crate) async fn set_model(&self, asked: &EmbeddingModelInfo) -> Result<(), IndexError> {
         let mut transaction = self.begin().await?;

@@ -1,7 +1,8 @@
 //! Small documents and a deterministic stand-in for an embedding model: what is tested here is the store, which only
 //! sees numbers.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part")]
+#![allow(clippy::cast_possible_truncation, reason = "the numbers are remainders")]
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +48,7 @@ impl Random {
 pub fn vector_of(text: &str) -> Vec<f32> {
     let mut vector = vec![0.01; DIMENSIONS];
     for word in text.split_whitespace() {
-        let mut random = Random::new(word.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte)));
+        let mut random = Random::new(word.bytes().fold(7, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))));
         for number in &mut vector {
             *number += random.number();
         }
