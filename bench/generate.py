@@ -6,8 +6,8 @@ The peer runs in this process, sidenote in a child (bench/generate.rs) that stay
 pair runs both, one after the other, and the order changes from pair to pair. Nothing is in a cache: each pair has a prompt
 of its own, whose first token differs from that of the one before, and the child's report of reused tokens is checked.
 
-The peer is shown twice: at its best (`generate()`, token ids out, threads as given here, all of the time spent in
-llama.cpp) and as its users call it (`create_completion(stream=True)` with the threads it takes by itself).
+The peer is shown as its users call it (`create_completion(stream=True)` with the threads it takes by itself) and at its best:
+`generate()`, token ids out, threads as given here, all of the time spent in llama.cpp, without and with flash attention.
 """
 
 import argparse
@@ -80,9 +80,8 @@ class Run:
 class Best:
     """llama-cpp-python's inner loop."""
 
-    name = "best setting"
-
-    def __init__(self, llm, threads):
+    def __init__(self, name, llm, threads):
+        self.name = name
         self.llm = llm
         self.threads = (threads, threads)
 
@@ -195,15 +194,13 @@ def measure(arguments, model, text):
         data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
         folder = os.environ.get("SIDENOTE_MODELS") or os.path.join(data, "sidenote/models")
         path = os.path.join(folder, model, "model.gguf")
-    llm = llama_cpp.Llama(
-        path,
-        n_ctx=arguments.context,
-        n_threads=arguments.threads,
-        n_threads_batch=arguments.threads,
-        n_batch=512,
-        verbose=False,
-        **json.loads(arguments.peer_options),
-    )
+
+    def load(**more):
+        threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
+        more = {"n_batch": 512} | more | json.loads(arguments.peer_options)
+        return llama_cpp.Llama(path, n_ctx=arguments.context, verbose=False, **threads, **more)
+
+    llm, flash = load(), load(flash_attn=True)
     ours = Sidenote(arguments.binary, path, arguments.context, arguments.threads, arguments.prefill)
 
     print(f"\n## {model}\n\n{ours.info['machine']}; load average {os.getloadavg()[0]:.1f}")
@@ -218,12 +215,12 @@ def measure(arguments, model, text):
             sys.exit("the two are built with different kernels: the comparison would say nothing (--any-features goes on)")
 
     tokens = llm.tokenize(text.encode(), add_bos=False, special=False)
-    best, default = Best(llm, arguments.threads), Default(llm)
-    for side in (ours, best, default):
+    inner, inner_flash = Best("inner loop", llm, arguments.threads), Best("inner loop, flash attention", flash, arguments.threads)
+    peers = (inner, inner_flash) if arguments.best_only else (inner, inner_flash, Default(llm))
+    for side in (ours, *peers):
         side.run(tokens[:64], 4)
 
     rows = []
-    peers = (best,) if arguments.best_only else (best, default)
     for number, length in enumerate(arguments.prompts):
         for peer in peers:
             prompts = cold_prompts(tokens, length, arguments.pairs, number + 1)
@@ -233,6 +230,7 @@ def measure(arguments, model, text):
         rows.append(compare(ours, peer, prompts, arguments.decode, lambda run: run.tokens_per_second, f"decoding {arguments.decode} tokens"))
     ours.close()
     llm.close()
+    flash.close()
 
     print("\n| what | llama-cpp-python | its tokens/s | sidenote's tokens/s | ratio, median | ratio, min..max | same text |")
     print("|---|---|---|---|---|---|---|")
