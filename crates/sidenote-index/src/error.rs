@@ -140,11 +140,10 @@ impl From<std::io::Error> for IndexError {
 impl IndexError {
     /// An I/O error at `path`, with a full disk told apart.
     pub(crate) fn from_io(path: &Path, error: std::io::Error) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull { path: path.to_owned() }
-            }
-            _ => Self::Io(error),
+        if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+            Self::DiskFull { path: path.to_owned() }
+        } else {
+            Self::Io(error)
         }
     }
 

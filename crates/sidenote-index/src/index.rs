@@ -41,7 +41,7 @@ pub struct IndexOptions {
     /// Distinct vectors from which on [`VectorMode::Auto`] seals segments. Default 20,000.
     pub hnsw_min_vectors: usize,
     /// Candidates that a search of a segment looks at, at least as many as results; 1 to some thousand. Higher finds
-    /// more and takes longer. Default 96.
+    /// more and takes longer. Default 128.
     pub ef_search: usize,
     /// Candidates looked at while a segment is built, 1 to some hundred. Default 128.
     pub ef_construction: usize,
@@ -58,7 +58,7 @@ impl Default for IndexOptions {
         Self {
             vector: VectorMode::Auto,
             hnsw_min_vectors: 20_000,
-            ef_search: 96,
+            ef_search: 128,
             ef_construction: 128,
             max_links: 16,
             seal_min_vectors: 256,
@@ -85,10 +85,13 @@ pub(crate) struct Inner {
     pub(crate) lexical_broken: AtomicBool,
     dense: RwLock<Option<DenseView>>,
     /// The last few filters, by the change up to which they hold.
-    allowed: Mutex<Vec<(Filter, i64, Option<Arc<RoaringTreemap>>)>>,
+    allowed: Mutex<Vec<KnownFilter>>,
     /// Last, so that it outlives what uses it.
     pub(crate) sqlite: SqliteThread,
 }
+
+/// A filter, the change at which it was resolved, and the documents that it lets through.
+type KnownFilter = (Filter, i64, Option<Arc<RoaringTreemap>>);
 
 impl Drop for Inner {
     fn drop(&mut self) {

@@ -1,5 +1,8 @@
 //! Damaged, foreign, newer and removed: what the files of the data folder may not do to a user.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error fails")]
+#![expect(clippy::cast_possible_truncation, reason = "files of a test are small")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! What a caller can rely on, one small data folder each.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error fails")]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,8 @@
 //! Random steps against a map that cannot be wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets an error fails")]
+#![expect(clippy::print_stdout, reason = "a failure is repeated by its seed")]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -100,11 +100,14 @@ impl Writer {
             .await
             .map_err(|error| IndexError::from_sqlite(&path, error))?;
         let writer = Self { pool, path: path.into() };
-        if writer.user_version().await? < SCHEMA_VERSION {
-            sqlx::migrate!("../../migrations").run(&writer.pool).await.map_err(|error| match error {
-                sqlx::migrate::MigrateError::Execute(source) => writer.error(source),
-                other => IndexError::Migration { path: writer.path.to_path_buf(), source: Box::new(other) },
-            })?;
+        if writer.user_version().await? < SCHEMA_VERSION
+            && let Err(error) = sqlx::migrate!("../../migrations").run(&writer.pool).await
+        {
+            return Err(if let sqlx::migrate::MigrateError::Execute(source) = error {
+                writer.error(source)
+            } else {
+                IndexError::Migration { path: writer.path.to_path_buf(), source: Box::new(error) }
+            });
         }
         Ok(writer)
     }
