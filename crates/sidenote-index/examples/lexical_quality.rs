@@ -44,7 +44,11 @@ fn measure(folder: &Path, grid: bool) {
     let begun = Instant::now();
     for document in lines(&folder.join("corpus.jsonl")) {
         let (id, title) = (text_of(&document, "_id"), text_of(&document, "title"));
-        let text = if title.is_empty() { text_of(&document, "text") } else { format!("{title}\n{}", text_of(&document, "text")) };
+        let text = if title.is_empty() {
+            text_of(&document, "text")
+        } else {
+            format!("{title}\n{}", text_of(&document, "text"))
+        };
         let chunk = Chunk {
             span: Span::new(0, text.len()),
             page: None,
@@ -117,7 +121,8 @@ fn measure(folder: &Path, grid: bool) {
             let mut best: Vec<f64> = relevant.values().copied().filter(|score| *score > 0.0).collect();
             best.sort_by(|left, right| right.total_cmp(left));
             ndcg += discounted(&gains) / discounted(&best);
-            let found = |depth: usize| gains.iter().take(depth).filter(|gain| **gain > 0.0).count() as f64 / best.len() as f64;
+            let found =
+                |depth: usize| gains.iter().take(depth).filter(|gain| **gain > 0.0).count() as f64 / best.len() as f64;
             recall10 += found(10);
             recall100 += found(100);
         }

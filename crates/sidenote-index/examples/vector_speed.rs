@@ -41,7 +41,9 @@ fn main() {
     let index = Index::open(folder.path(), &options(VectorMode::Hnsw)).unwrap();
     let mut writer = index.writer().unwrap();
     let dimensions = usize::try_from(dimensions).unwrap();
-    writer.set_embedding_model(&EmbeddingModelInfo { name: MODEL.to_owned(), sha256_hex: String::new(), dimensions }).unwrap();
+    writer
+        .set_embedding_model(&EmbeddingModelInfo { name: MODEL.to_owned(), sha256_hex: String::new(), dimensions })
+        .unwrap();
     let begun = Instant::now();
     let mut number = 0_u32;
     while number < count {
@@ -99,7 +101,9 @@ fn main() {
         let same: usize = found
             .iter()
             .zip(&expected)
-            .map(|(found, expected)| found.iter().filter(|hit| expected.iter().any(|other| other.chunk == hit.chunk)).count())
+            .map(|(found, expected)| {
+                found.iter().filter(|hit| expected.iter().any(|other| other.chunk == hit.chunk)).count()
+            })
             .sum();
         println!("  recall@10 {:.4}", same as f64 / (10 * queries.len()) as f64);
     }

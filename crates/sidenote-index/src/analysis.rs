@@ -124,7 +124,10 @@ fn humps(word: &str) -> Vec<Range<usize>> {
 
 /// Joins two words to a compound when it stands between them.
 fn is_connector(character: char) -> bool {
-    matches!(character, '-' | '_' | '.' | '/' | ':' | '@' | '#' | '+' | '&' | '\\' | '\'' | '\u{2019}' | '\u{2010}' | '\u{2011}')
+    matches!(
+        character,
+        '-' | '_' | '.' | '/' | ':' | '@' | '#' | '+' | '&' | '\\' | '\'' | '\u{2019}' | '\u{2010}' | '\u{2011}'
+    )
 }
 
 /// A combining mark: belongs to the letter before it and is left out of the term, as if folded.
@@ -198,7 +201,15 @@ mod tests {
 
     #[test]
     fn ranges_lie_in_the_text_whatever_it_is() {
-        for text in ["\u{301}\u{301}", "a\u{301}-\u{301}b", "\u{1F600}a\u{1F600}", "''s 's", "a_\u{4e00}_b", &"x".repeat(500), &"a-".repeat(300)] {
+        for text in [
+            "\u{301}\u{301}",
+            "a\u{301}-\u{301}b",
+            "\u{1F600}a\u{1F600}",
+            "''s 's",
+            "a_\u{4e00}_b",
+            &"x".repeat(500),
+            &"a-".repeat(300),
+        ] {
             for reading in [Reading::Words, Reading::Exact] {
                 for (range, term) in terms(text, reading) {
                     assert!(text.get(range).is_some());

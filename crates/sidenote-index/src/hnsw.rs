@@ -108,7 +108,13 @@ impl HnswSegment {
         files::make_private_folder(folder)?;
         let dumped = catch_unwind(AssertUnwindSafe(|| {
             let links = build.max_links.clamp(2, 255);
-            let mut graph = Hnsw::<f32, UnitDistance>::new(links, vectors.len(), MAX_LAYERS, build.ef_construction.max(1), UnitDistance);
+            let mut graph = Hnsw::<f32, UnitDistance>::new(
+                links,
+                vectors.len(),
+                MAX_LAYERS,
+                build.ef_construction.max(1),
+                UnitDistance,
+            );
             graph.set_keeping_pruned(true);
             for number in shuffled(vectors.len()) {
                 graph.insert_slice((&vectors[number].1, number));
@@ -205,7 +211,8 @@ impl HnswSegment {
 
     /// Marks as removed what `in_use` does not know.
     pub(crate) fn keep_only(&mut self, in_use: impl Fn(Node) -> bool) {
-        self.removed = (0_u32..).zip(&self.nodes).filter(|(_, node)| !in_use(**node)).map(|(number, _)| number).collect();
+        self.removed =
+            (0_u32..).zip(&self.nodes).filter(|(_, node)| !in_use(**node)).map(|(number, _)| number).collect();
     }
 
     /// Number of vectors in use.
@@ -215,7 +222,11 @@ impl HnswSegment {
 
     /// The nodes in use, ascending.
     pub(crate) fn live_nodes(&self) -> Vec<Node> {
-        (0_u32..).zip(&self.nodes).filter(|(number, _)| !self.removed.contains(*number)).map(|(_, node)| *node).collect()
+        (0_u32..)
+            .zip(&self.nodes)
+            .filter(|(number, _)| !self.removed.contains(*number))
+            .map(|(_, node)| *node)
+            .collect()
     }
 
     /// Takes back a removal, where the vector is held.
@@ -270,7 +281,10 @@ impl VectorIndex for HnswSegment {
                 } else {
                     let passes = |number: &usize| u32::try_from(*number).is_ok_and(|number| passing.contains(number));
                     let near = self.graph.search_filter(query, limit, self.ef_search.max(limit), Some(&passes));
-                    near.iter().filter(|near| passes(&near.d_id)).filter_map(|near| self.score(query, near.d_id)).collect()
+                    near.iter()
+                        .filter(|near| passes(&near.d_id))
+                        .filter_map(|near| self.score(query, near.d_id))
+                        .collect()
                 }
             }
         };

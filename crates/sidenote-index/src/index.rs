@@ -16,9 +16,7 @@ use crate::keep::{self, Standing};
 use crate::runtime::SqliteThread;
 use crate::sqlite::{self, ModelRow, Reader, Schema, State, Writer};
 use crate::tantivy::{Lexical, LexicalFailure, LexicalWeights};
-use crate::types::{
-    ChunkId, DocumentId, Failure, Filter, IndexStatus, Scored, StoredChunk, StoredDocument,
-};
+use crate::types::{ChunkId, DocumentId, Failure, Filter, IndexStatus, Scored, StoredChunk, StoredDocument};
 use crate::writer::IndexWriter;
 
 /// How vectors are searched.
@@ -171,21 +169,23 @@ impl Index {
         let state = index.inner.state()?;
         match keep::inspect(&index.inner.layout, &state, false) {
             Standing::InLine(lexical) => index.inner.install_lexical(lexical, state.sequence),
-            standing @ (Standing::Behind { .. } | Standing::Unusable { .. }) => match WriterLock::take(&index.inner.layout) {
-                Ok(_lock) => {
-                    let writer = index.inner.open_writer()?;
-                    let kept = keep::bring_in_line(&index.inner, &writer, standing);
-                    index.inner.close_writer(writer);
-                    kept?;
-                }
-                // Whoever writes brings it in line; we use what is committed.
-                Err(IndexError::Locked { .. }) => {
-                    if let Standing::Behind { lexical, sequence } = standing {
-                        index.inner.install_lexical(lexical, sequence);
+            standing @ (Standing::Behind { .. } | Standing::Unusable { .. }) => {
+                match WriterLock::take(&index.inner.layout) {
+                    Ok(_lock) => {
+                        let writer = index.inner.open_writer()?;
+                        let kept = keep::bring_in_line(&index.inner, &writer, standing);
+                        index.inner.close_writer(writer);
+                        kept?;
                     }
+                    // Whoever writes brings it in line; we use what is committed.
+                    Err(IndexError::Locked { .. }) => {
+                        if let Standing::Behind { lexical, sequence } = standing {
+                            index.inner.install_lexical(lexical, sequence);
+                        }
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            },
+            }
         }
         Ok(index)
     }
@@ -418,7 +418,8 @@ impl Inner {
         }
         let mut open = self.lexical.write().unwrap_or_else(PoisonError::into_inner);
         let folder = self.layout.lexical_generation(state.lexical_generation);
-        let known = open.take().map(|(lexical, _)| lexical).filter(|lexical| lexical.generation == state.lexical_generation);
+        let known =
+            open.take().map(|(lexical, _)| lexical).filter(|lexical| lexical.generation == state.lexical_generation);
         let load = || -> Result<(Arc<Lexical>, i64), LexicalFailure> {
             let lexical = match known {
                 Some(lexical) => lexical,
@@ -472,7 +473,8 @@ impl Inner {
         let old = place.take();
         let (reader, layout, model) = (self.reader.clone(), self.layout.clone(), model.clone());
         let ef_search = (self.options.vector != VectorMode::Exact).then_some(self.options.ef_search);
-        let view = self.sqlite.wait(async move { DenseView::follow(&reader, &layout, &model, old, ef_search).await })?;
+        let view =
+            self.sqlite.wait(async move { DenseView::follow(&reader, &layout, &model, old, ef_search).await })?;
         let result = work(&view);
         *place = Some(view);
         Ok(result)

@@ -37,7 +37,9 @@ pub(crate) fn inspect(layout: &Layout, state: &State, remember: bool) -> Standin
         let lexical = Lexical::open(&folder, state.lexical_generation)?;
         lexical.verify(&notes(layout, state.lexical_generation), remember)?;
         match lexical.payload()? {
-            Some(payload) if payload.follows(&state.uuid, state.sequence, state.trimmed_to) => Ok((lexical, payload.sequence)),
+            Some(payload) if payload.follows(&state.uuid, state.sequence, state.trimmed_to) => {
+                Ok((lexical, payload.sequence))
+            }
             Some(payload) => Err(LexicalFailure::Broken(format!(
                 "it holds change {} by analysis {}, the database has {} to {}",
                 payload.sequence, payload.analysis, state.trimmed_to, state.sequence

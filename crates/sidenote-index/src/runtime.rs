@@ -19,11 +19,8 @@ pub(crate) struct SqliteThread {
 
 impl SqliteThread {
     pub(crate) fn start() -> Result<Self, IndexError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("sidenote-index")
-            .enable_time()
-            .build()?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("sidenote-index").enable_time().build()?;
         Ok(Self { runtime: Some(runtime) })
     }
 

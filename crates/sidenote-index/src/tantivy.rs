@@ -235,7 +235,8 @@ impl From<TantivyError> for LexicalFailure {
 /// Runs `work` with panics turned into failures.
 fn guard<T>(work: impl FnOnce() -> Result<T, LexicalFailure>) -> Result<T, LexicalFailure> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let words =
+            panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
         Err(LexicalFailure::Broken(format!("a panic: {}", words.unwrap_or("without words"))))
     })
 }
@@ -337,7 +338,8 @@ impl Lexical {
                     (allowed, _) => {
                         let allowed = allowed.clone();
                         let removed = Arc::new(removed.clone());
-                        let top = FilterCollector::new("chunk".to_owned(), move |chunk: u64| !removed.contains(&chunk), top);
+                        let top =
+                            FilterCollector::new("chunk".to_owned(), move |chunk: u64| !removed.contains(&chunk), top);
                         match allowed {
                             None => searcher.search(&*query, &top)?,
                             Some(allowed) => {
@@ -427,11 +429,7 @@ impl Lexical {
 
 fn stop_words(terms: &[String]) -> HashSet<String> {
     let mut analyser = words_analyser();
-    terms
-        .iter()
-        .filter(|term| !analyser.token_stream(term).advance())
-        .cloned()
-        .collect()
+    terms.iter().filter(|term| !analyser.token_stream(term).advance()).cloned().collect()
 }
 
 fn scored(searcher: &Searcher, found: &[(f32, DocAddress)]) -> Result<Vec<Scored>, LexicalFailure> {

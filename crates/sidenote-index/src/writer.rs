@@ -134,9 +134,7 @@ impl IndexWriter {
     ) -> Result<(), IndexError> {
         let (writer, collection, path) = (self.writer()?, collection.to_owned(), path.to_owned());
         let (fingerprint, reason) = (fingerprint.copied(), reason.to_owned());
-        self.inner
-            .sqlite
-            .wait(async move { writer.record_failure(&collection, &path, fingerprint, &reason).await })
+        self.inner.sqlite.wait(async move { writer.record_failure(&collection, &path, fingerprint, &reason).await })
     }
 
     /// Forgets that a file could not be ingested.
@@ -231,8 +229,9 @@ impl IndexWriter {
         if options.vector == VectorMode::Exact {
             return Ok(SealReport::default());
         }
-        let (tail, broken, counts) =
-            self.inner.with_dense(&model, |view| (view.tail_nodes().to_vec(), view.broken_segments(), view.segment_counts()))?;
+        let (tail, broken, counts) = self
+            .inner
+            .with_dense(&model, |view| (view.tail_nodes().to_vec(), view.broken_segments(), view.segment_counts()))?;
         let sealed: usize = counts.iter().map(|(_, _, live)| live).sum();
         if options.vector == VectorMode::Auto && tail.len() + sealed < options.hnsw_min_vectors {
             return Ok(SealReport::default());

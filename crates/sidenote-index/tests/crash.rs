@@ -32,7 +32,11 @@ fn script(folder: &Path) {
     for round in 0..3 {
         for number in 0..4 {
             let secret = if number == 1 { CANARY } else { "plain" };
-            put(&mut writer, &format!("/{number}.md"), &format!("alpha {secret} {number}\nalpha round {round} of {number}\n"));
+            put(
+                &mut writer,
+                &format!("/{number}.md"),
+                &format!("alpha {secret} {number}\nalpha round {round} of {number}\n"),
+            );
             say(format!("put /{number}.md {round}"));
         }
         writer.commit().unwrap();
@@ -93,35 +97,62 @@ fn assert_stores_agree(index: &Index, at: &str) {
         }
     }
     let everything = Filter::default();
-    let lexical: BTreeSet<_> = index.search_lexical("alpha", 1000, &everything).unwrap().iter().map(|hit| hit.chunk).collect();
-    let dense: BTreeSet<_> =
-        index.search_dense(&vector_of("alpha"), MODEL, 1000, &everything).unwrap().iter().map(|hit| hit.chunk).collect();
+    let lexical: BTreeSet<_> =
+        index.search_lexical("alpha", 1000, &everything).unwrap().iter().map(|hit| hit.chunk).collect();
+    let dense: BTreeSet<_> = index
+        .search_dense(&vector_of("alpha"), MODEL, 1000, &everything)
+        .unwrap()
+        .iter()
+        .map(|hit| hit.chunk)
+        .collect();
     assert_eq!(lexical, all, "{at}: full text and database");
     assert_eq!(dense, all, "{at}: vectors and database");
 }
 
 fn assert_no_trace(folder: &Path, at: &str) {
     for file in all_files(folder) {
-        assert!(!contains(&fs_err::read(&file).unwrap(), CANARY.as_bytes()), "{at}: `{}` holds a removed word", file.display());
+        assert!(
+            !contains(&fs_err::read(&file).unwrap(), CANARY.as_bytes()),
+            "{at}: `{}` holds a removed word",
+            file.display()
+        );
     }
 }
 
 #[test]
 fn nothing_reported_is_lost_wherever_the_process_ends() {
     let points = [
-        "put-before-commit:1", "put-after-commit:1", "put-before-commit:6", "put-after-commit:10",
-        "lexical-before-commit:1", "lexical-before-commit:2", "lexical-before-commit:3", "lexical-after-commit:1", "lexical-after-commit:2",
-        "lexical-after-commit:4", "rebuild-before-note:1", "remove-before-commit:1", "remove-after-commit:2",
-        "segment-before-manifest:1", "segment-before-note:1", "segment-before-note:2", "purge-after-commit:1",
-        "purge-before-lexical:2", "purge-before-vacuum:1",
+        "put-before-commit:1",
+        "put-after-commit:1",
+        "put-before-commit:6",
+        "put-after-commit:10",
+        "lexical-before-commit:1",
+        "lexical-before-commit:2",
+        "lexical-before-commit:3",
+        "lexical-after-commit:1",
+        "lexical-after-commit:2",
+        "lexical-after-commit:4",
+        "rebuild-before-note:1",
+        "remove-before-commit:1",
+        "remove-after-commit:2",
+        "segment-before-manifest:1",
+        "segment-before-note:1",
+        "segment-before-note:2",
+        "purge-after-commit:1",
+        "purge-before-lexical:2",
+        "purge-before-vacuum:1",
     ];
     for point in points {
         let folder = tempfile::tempdir().unwrap();
         assert!(!run_child(folder.path(), point), "{point} was not reached");
         let data = folder.path().join("data");
         let index = Index::open(&data, &options()).unwrap();
-        let stored: BTreeSet<String> =
-            index.documents(None).unwrap().iter().map(|document| document.path.to_string_lossy().into_owned()).collect();
+        let stored: BTreeSet<String> = index
+            .documents(None)
+            .unwrap()
+            .iter()
+            .map(|document| document.path.to_string_lossy().into_owned())
+            .collect();
         let must: BTreeSet<String> = reported(folder.path());
         let differ: Vec<&String> = stored.symmetric_difference(&must).collect();
         assert!(differ.len() <= 1, "{point}: {stored:?} against {must:?}");

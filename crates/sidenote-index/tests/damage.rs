@@ -65,7 +65,11 @@ fn a_flipped_byte_in_any_derived_file_is_noticed_and_made_good() {
                 "first" => bytes[0] ^= 0x55,
                 _ => bytes.truncate(length / 2),
             }
-            if change == "gone" { fs_err::remove_file(&place).unwrap() } else { fs_err::write(&place, bytes).unwrap() }
+            if change == "gone" {
+                fs_err::remove_file(&place).unwrap()
+            } else {
+                fs_err::write(&place, bytes).unwrap()
+            }
             let at = format!("{change} of {}", name.display());
             assert_all_found(folder.path(), &at);
             let index = Index::open(folder.path(), &sealing()).unwrap();
@@ -129,7 +133,10 @@ fn a_newer_schema_is_refused_and_left_alone() {
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
     fs_err::write(&path, &bytes).unwrap();
     let refused = Index::open(folder.path(), &IndexOptions::default()).unwrap_err();
-    assert!(matches!(&refused, IndexError::NewerVersion { found: 99, supported: 1, path: named } if *named == path), "{refused}");
+    assert!(
+        matches!(&refused, IndexError::NewerVersion { found: 99, supported: 1, path: named } if *named == path),
+        "{refused}"
+    );
     assert!(Index::open_existing(folder.path(), &IndexOptions::default()).is_err());
     assert_eq!(fs_err::read(&path).unwrap(), bytes);
 }
@@ -173,7 +180,8 @@ fn what_was_removed_is_in_no_byte_after_a_purge() {
         put(&mut writer, &format!("/{number}.md"), &format!("alpha beta {number}\n"));
     }
     let secret_line = format!("alpha {CANARY} in the text");
-    let (mut document, mut chunks) = document("default", &format!("/{CANARY}.md"), &format!("{}\n{secret_line}\n", "long ".repeat(9000)));
+    let (mut document, mut chunks) =
+        document("default", &format!("/{CANARY}.md"), &format!("{}\n{secret_line}\n", "long ".repeat(9000)));
     document.title = Some(format!("Title {CANARY}"));
     document.warnings = vec![format!("warning {CANARY}")];
     chunks[1].chunk.heading = vec![format!("Heading {CANARY}")];
@@ -197,7 +205,11 @@ fn what_was_removed_is_in_no_byte_after_a_purge() {
     assert_eq!(traces(CANARY.as_bytes()), [] as [&Path; 0]);
     assert_eq!(traces(&vector[..16]), [] as [&Path; 0]);
     // The dictionary of terms is compressed: ask it.
-    let generation = fs_err::read_dir(folder.path().join("lexical")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let generation = fs_err::read_dir(folder.path().join("lexical"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_dir())
+        .unwrap();
     let terms = tantivy::Index::open_in_dir(generation).unwrap();
     let reader = terms.reader().unwrap();
     for (field, _) in terms.schema().fields().filter(|(_, entry)| entry.field_type().is_str()) {
@@ -236,7 +248,8 @@ fn sealed_segments_find_what_comparing_every_vector_finds() {
     const MANY: usize = 64;
     let folder = tempfile::tempdir().unwrap();
     let model = EmbeddingModelInfo { name: "wide".to_owned(), sha256_hex: "ef".repeat(32), dimensions: MANY };
-    let index = Index::open(folder.path(), &IndexOptions { vector: VectorMode::Hnsw, ..IndexOptions::default() }).unwrap();
+    let index =
+        Index::open(folder.path(), &IndexOptions { vector: VectorMode::Hnsw, ..IndexOptions::default() }).unwrap();
     let mut writer = index.writer().unwrap();
     writer.set_embedding_model(&model).unwrap();
     let mut random = Random::new(5);
@@ -248,7 +261,8 @@ fn sealed_segments_find_what_comparing_every_vector_finds() {
     for number in 0..20 {
         let lines: String = (0..100).map(|line| format!("line {line} of {number}\n")).collect();
         let (document, chunks) = document("default", &format!("/{number}.md"), &lines);
-        let chunks: Vec<NewChunk> = chunks.into_iter().map(|chunk| NewChunk { vector: Some(near(&mut random)), ..chunk }).collect();
+        let chunks: Vec<NewChunk> =
+            chunks.into_iter().map(|chunk| NewChunk { vector: Some(near(&mut random)), ..chunk }).collect();
         writer.put(&document, &chunks).unwrap();
         if number == 14 {
             assert_eq!(writer.seal().unwrap().sealed_vectors, 1500);
@@ -257,7 +271,8 @@ fn sealed_segments_find_what_comparing_every_vector_finds() {
     let gone = index.find_document("default", "/3.md".as_ref()).unwrap().unwrap().id;
     writer.remove(&[gone]).unwrap();
     writer.commit().unwrap();
-    let exact = Index::open(folder.path(), &IndexOptions { vector: VectorMode::Exact, ..IndexOptions::default() }).unwrap();
+    let exact =
+        Index::open(folder.path(), &IndexOptions { vector: VectorMode::Exact, ..IndexOptions::default() }).unwrap();
     let only = |number: i64| Filter { documents: Some(vec![sidenote_index::DocumentId(number)]), ..Filter::default() };
     let wide = Filter { documents: Some((1..=18).map(sidenote_index::DocumentId).collect()), ..Filter::default() };
     let (mut found, mut wanted) = (0, 0);
@@ -268,7 +283,10 @@ fn sealed_segments_find_what_comparing_every_vector_finds() {
             let hits = index.search_dense(&query, "wide", 10, &filter).unwrap();
             assert_eq!(hits.len(), expected.len(), "round {round}");
             assert!(hits.iter().all(|hit| hit.document != gone));
-            assert!(hits.iter().all(|hit| filter.documents.as_ref().is_none_or(|documents| documents.contains(&hit.document))));
+            assert!(
+                hits.iter()
+                    .all(|hit| filter.documents.as_ref().is_none_or(|documents| documents.contains(&hit.document)))
+            );
             found += hits.iter().filter(|hit| expected.iter().any(|other| other == *hit)).count();
             wanted += expected.len();
         }

@@ -16,7 +16,10 @@ fn a_document_is_found_by_its_words_and_by_its_vector() {
     put(&mut writer, "/a.md", "The travel expenses are approved by Dana Whitfield.\nParking is free.\n");
     put(&mut writer, "/b.md", "Invoices carry the code AB-1203/7.\n");
     writer.commit().unwrap();
-    assert_eq!(lexical(&index, "who approves travelling expenses?"), ["The travel expenses are approved by Dana Whitfield."]);
+    assert_eq!(
+        lexical(&index, "who approves travelling expenses?"),
+        ["The travel expenses are approved by Dana Whitfield."]
+    );
     assert_eq!(lexical(&index, "ab-1203/7"), ["Invoices carry the code AB-1203/7."]);
     assert_eq!(dense(&index, "Parking is free.", 1), ["Parking is free."]);
     let status = index.status().unwrap();
@@ -41,7 +44,10 @@ fn unchanged_chunks_keep_their_ids_when_the_document_changes() {
     };
     assert_eq!(ids("one", &before), ids("one", &after));
     assert_eq!(ids("two", &before), ids("two", &after));
-    assert_eq!(after.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>(), ["a new first line", "one", "two", "two", "four"]);
+    assert_eq!(
+        after.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>(),
+        ["a new first line", "one", "two", "two", "four"]
+    );
     let report = put(&mut writer, "/a.md", "a new first line\none\ntwo\ntwo\nfour\n");
     assert_eq!((report.chunks_reused, report.chunks_added, report.chunks_removed), (5, 0, 0));
 }
@@ -67,7 +73,9 @@ fn filters_hold_in_both_legs_before_ranking() {
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path());
     let mut writer = writer(&index);
-    for (collection, path) in [("work", "/w/a/1.md"), ("work", "/w/ab/2.md"), ("home", "/w/a/3.md"), ("home", "/h/4.md")] {
+    for (collection, path) in
+        [("work", "/w/a/1.md"), ("work", "/w/ab/2.md"), ("home", "/w/a/3.md"), ("home", "/h/4.md")]
+    {
         let (document, chunks) = document(collection, path, &format!("alpha in {path}\n"));
         writer.put(&document, &chunks).unwrap();
     }
@@ -118,7 +126,8 @@ fn everything_stored_comes_back_exactly() {
     let (mut document, mut chunks) = document("c", "/x", &text);
     document.path.clone_from(&path);
     document.part = Some("inner".to_owned());
-    document.pages = vec![Page { number: 1, span: Span::new(0, 20) }, Page { number: 2, span: Span::new(20, text.len()) }];
+    document.pages =
+        vec![Page { number: 1, span: Span::new(0, 20) }, Page { number: 2, span: Span::new(20, text.len()) }];
     document.warnings = vec!["page 2 has no text".to_owned()];
     chunks[7].chunk.heading = vec!["\"A\"".to_owned(), "B".to_owned()];
     chunks[7].chunk.page = Some(2);
@@ -161,7 +170,9 @@ fn what_does_not_fit_together_is_refused_and_changes_nothing() {
     assert!(matches!(writer.put(&document, &chunks), Err(IndexError::NoModel)));
     writer.set_embedding_model(&model()).unwrap();
     let with_vector = |vector: Option<Vec<f32>>| vec![NewChunk { vector, ..chunks[0].clone() }];
-    for bad in [vec![0.0; DIMENSIONS], vec![f32::NAN; DIMENSIONS], vec![f32::INFINITY; DIMENSIONS], vec![1.0; 3], Vec::new()] {
+    for bad in
+        [vec![0.0; DIMENSIONS], vec![f32::NAN; DIMENSIONS], vec![f32::INFINITY; DIMENSIONS], vec![1.0; 3], Vec::new()]
+    {
         let refused = writer.put(&document, &with_vector(Some(bad)));
         assert!(matches!(refused, Err(IndexError::BadVector { .. })), "{refused:?}");
     }
@@ -258,7 +269,10 @@ fn a_second_writer_is_told_who_holds_the_lock() {
     let index = open(folder.path());
     let first = writer(&index);
     let second = open(folder.path()).writer();
-    assert!(matches!(second, Err(IndexError::Locked { pid: Some(pid), .. }) if pid == std::process::id()), "{second:?}");
+    assert!(
+        matches!(second, Err(IndexError::Locked { pid: Some(pid), .. }) if pid == std::process::id()),
+        "{second:?}"
+    );
     drop(first);
     index.writer().unwrap();
 }

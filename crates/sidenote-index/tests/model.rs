@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use common::*;
 use sidenote_index::{Filter, Index, IndexOptions, VectorMode};
 
-const WORDS: &[&str] = &["amber", "basalt", "cobalt", "dune", "ember", "fjord", "grove", "harbor", "iris", "jade", "krill", "lotus"];
+const WORDS: &[&str] =
+    &["amber", "basalt", "cobalt", "dune", "ember", "fjord", "grove", "harbor", "iris", "jade", "krill", "lotus"];
 
 fn line(random: &mut Random) -> String {
     let words: Vec<&str> = (0..1 + random.below(4)).map(|_| *random.pick(WORDS)).collect();
@@ -86,7 +87,13 @@ fn run(seed: u64, options: &IndexOptions) {
     }
 }
 
-fn compare(index: &Index, truth: &BTreeMap<String, Vec<String>>, random: &mut Random, step: usize, recall: &mut (usize, usize)) {
+fn compare(
+    index: &Index,
+    truth: &BTreeMap<String, Vec<String>>,
+    random: &mut Random,
+    step: usize,
+    recall: &mut (usize, usize),
+) {
     let stored = index.documents(None).unwrap();
     let mut paths: Vec<String> = stored.iter().map(|document| document.path.to_string_lossy().into_owned()).collect();
     paths.sort();

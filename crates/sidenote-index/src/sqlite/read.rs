@@ -125,7 +125,11 @@ impl Reader {
         rows.iter().map(stored_document).collect::<Result<_, _>>().map_err(|error| self.error(error))
     }
 
-    pub(crate) async fn find_documents(&self, collection: &str, path: &Path) -> Result<Vec<StoredDocument>, IndexError> {
+    pub(crate) async fn find_documents(
+        &self,
+        collection: &str,
+        path: &Path,
+    ) -> Result<Vec<StoredDocument>, IndexError> {
         let rows = sqlx::query(document_query("WHERE c.name = ? AND d.path = ? ORDER BY d.part"))
             .bind(collection)
             .bind(path_bytes(path))
@@ -141,11 +145,13 @@ impl Reader {
     }
 
     pub(crate) async fn pages(&self, document: DocumentId) -> Result<Vec<Page>, IndexError> {
-        let rows = sqlx::query("SELECT number, span_start, span_end FROM pages WHERE document_id = ? ORDER BY span_start, number")
-            .bind(document.0)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
+        let rows = sqlx::query(
+            "SELECT number, span_start, span_end FROM pages WHERE document_id = ? ORDER BY span_start, number",
+        )
+        .bind(document.0)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
         let page = |row: &SqliteRow| -> Result<Page, sqlx::Error> {
             let span = span(row.try_get(1)?, row.try_get(2)?);
             Ok(Page { number: u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0), span })
@@ -204,7 +210,11 @@ impl Reader {
         Ok(rows.into_iter().map(path_of_bytes).collect())
     }
 
-    pub(crate) async fn known_vectors(&self, model_id: i64, hashes: &[[u8; 32]]) -> Result<HashSet<[u8; 32]>, IndexError> {
+    pub(crate) async fn known_vectors(
+        &self,
+        model_id: i64,
+        hashes: &[[u8; 32]],
+    ) -> Result<HashSet<[u8; 32]>, IndexError> {
         let mut known = HashSet::new();
         let mut snapshot = self.snapshot().await?;
         for some in hashes.chunks(512) {
@@ -234,10 +244,12 @@ impl Reader {
             bytes
         });
         // Below a folder: from `folder/` up to, not including, `folder0`, the byte after the slash.
-        let with = |last: u8| prefix.clone().map(|mut bytes| {
-            bytes.push(last);
-            bytes
-        });
+        let with = |last: u8| {
+            prefix.clone().map(|mut bytes| {
+                bytes.push(last);
+                bytes
+            })
+        };
         let documents = filter.documents.as_ref().map(|ids| json_ids(ids.iter().map(|id| id.0)));
         let rows: Vec<i64> = sqlx::query_scalar(
             "SELECT d.id FROM documents d \
@@ -294,12 +306,13 @@ impl Reader {
 
     /// Documents with changes after `sequence`, each with the chunks that changed.
     pub(crate) async fn changes_after(&self, sequence: i64) -> Result<Vec<(DocumentId, Vec<i64>)>, IndexError> {
-        let rows: Vec<(i64, i64)> =
-            sqlx::query_as("SELECT DISTINCT document_id, chunk_id FROM changes WHERE sequence > ? ORDER BY document_id, chunk_id")
-                .bind(sequence)
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|error| self.error(error))?;
+        let rows: Vec<(i64, i64)> = sqlx::query_as(
+            "SELECT DISTINCT document_id, chunk_id FROM changes WHERE sequence > ? ORDER BY document_id, chunk_id",
+        )
+        .bind(sequence)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
         let mut documents: Vec<(DocumentId, Vec<i64>)> = Vec::new();
         for (document, chunk) in rows {
             match documents.last_mut() {
@@ -423,10 +436,11 @@ pub(crate) async fn vectors(
 ) -> Result<Vec<(i64, Vec<f32>)>, sqlx::Error> {
     let mut vectors = Vec::with_capacity(ids.len());
     for some in ids.chunks(4096) {
-        let rows = sqlx::query("SELECT id, vector FROM embeddings WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id")
-            .bind(json_ids(some.iter().copied()))
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows =
+            sqlx::query("SELECT id, vector FROM embeddings WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id")
+                .bind(json_ids(some.iter().copied()))
+                .fetch_all(&mut *connection)
+                .await?;
         for row in rows {
             vectors.push((row.try_get(0)?, vector_of_bytes(row.try_get::<&[u8], _>(1)?)));
         }
@@ -469,8 +483,10 @@ async fn text(
     document: DocumentId,
     span: Span,
 ) -> Result<Option<String>, sqlx::Error> {
-    let length: Option<i64> =
-        sqlx::query_scalar("SELECT text_bytes FROM documents WHERE id = ?").bind(document.0).fetch_optional(&mut *connection).await?;
+    let length: Option<i64> = sqlx::query_scalar("SELECT text_bytes FROM documents WHERE id = ?")
+        .bind(document.0)
+        .fetch_optional(&mut *connection)
+        .await?;
     let Some(length) = length.map(size) else { return Ok(None) };
     if span.start > span.end || span.end > length {
         return Ok(None);
@@ -506,7 +522,8 @@ fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> Result<(), 
     while let Some(row) = rows.get(index) {
         let mut chunk = chunk_without_text(row)?;
         let begin = size(row.try_get(11)?) * PIECE_BYTES;
-        let pieces = (chunk.span.end.saturating_sub(1).max(chunk.span.start)) / PIECE_BYTES - chunk.span.start / PIECE_BYTES + 1;
+        let pieces =
+            (chunk.span.end.saturating_sub(1).max(chunk.span.start)) / PIECE_BYTES - chunk.span.start / PIECE_BYTES + 1;
         let mut bytes = Vec::with_capacity(pieces * PIECE_BYTES);
         for row in rows.iter().skip(index).take(pieces) {
             bytes.extend_from_slice(row.try_get::<&[u8], _>(12)?);

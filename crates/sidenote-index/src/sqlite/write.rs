@@ -74,7 +74,9 @@ impl PutRows {
         for (ordinal, NewChunk { chunk, hash, vector }) in chunks.iter().enumerate() {
             let (start, end) = (chunk.span.start, chunk.span.end);
             if start > end || chunk.span.slice(&document.text) != Some(chunk.text.as_str()) {
-                return Err(refuse(format!("the text of chunk {ordinal} is not the document's text at {start}..{end}")));
+                return Err(refuse(format!(
+                    "the text of chunk {ordinal} is not the document's text at {start}..{end}"
+                )));
             }
             if let Some(header) = chunk.table_header
                 && (header.start > header.end || header.slice(&document.text).is_none())
@@ -87,7 +89,10 @@ impl PutRows {
                     let vector = unit_vector(vector)?;
                     if *dimensions.get_or_insert(vector.len()) != vector.len() {
                         return Err(IndexError::BadVector {
-                            reason: format!("chunk {ordinal} has {} numbers, the chunks before it have another count", vector.len()),
+                            reason: format!(
+                                "chunk {ordinal} has {} numbers, the chunks before it have another count",
+                                vector.len()
+                            ),
                         });
                     }
                     Some(vector_bytes(&vector))
@@ -147,7 +152,8 @@ impl Writer {
         let mut transaction = self.begin().await?;
         let known = model(&mut transaction).await.map_err(|error| self.error(error))?;
         if let Some(known) = known {
-            if known.name == asked.name && known.sha256_hex == asked.sha256_hex && known.dimensions == asked.dimensions {
+            if known.name == asked.name && known.sha256_hex == asked.sha256_hex && known.dimensions == asked.dimensions
+            {
                 return Ok(());
             }
             let used: i64 = sqlx::query_scalar("SELECT count(*) FROM embeddings WHERE model_id = ?")
@@ -330,12 +336,14 @@ impl Writer {
     }
 
     pub(crate) async fn clear_failure(&self, collection: &str, path: &Path) -> Result<(), IndexError> {
-        sqlx::query("DELETE FROM failures WHERE path = ? AND collection_id = (SELECT id FROM collections WHERE name = ?)")
-            .bind(path_bytes(path))
-            .bind(collection)
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
+        sqlx::query(
+            "DELETE FROM failures WHERE path = ? AND collection_id = (SELECT id FROM collections WHERE name = ?)",
+        )
+        .bind(path_bytes(path))
+        .bind(collection)
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
         Ok(())
     }
 
@@ -388,13 +396,18 @@ impl Writer {
         // AUTOINCREMENT's own counter, so that a number given out and not used is not given out for other content.
         let work = async {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            let model: i64 = sqlx::query_scalar("SELECT id FROM models ORDER BY id DESC LIMIT 1").fetch_one(&mut *transaction).await?;
+            let model: i64 = sqlx::query_scalar("SELECT id FROM models ORDER BY id DESC LIMIT 1")
+                .fetch_one(&mut *transaction)
+                .await?;
             let generation: i64 =
                 sqlx::query_scalar("INSERT INTO segments (model_id, vectors) VALUES (?, 0) RETURNING generation")
                     .bind(model)
                     .fetch_one(&mut *transaction)
                     .await?;
-            sqlx::query("DELETE FROM segments WHERE generation = ?").bind(generation).execute(&mut *transaction).await?;
+            sqlx::query("DELETE FROM segments WHERE generation = ?")
+                .bind(generation)
+                .execute(&mut *transaction)
+                .await?;
             transaction.commit().await?;
             Ok(generation)
         };
@@ -440,10 +453,12 @@ impl Writer {
 
     /// Removes vectors that no chunk has any more; returns how many.
     pub(crate) async fn drop_unused_vectors(&self) -> Result<u64, IndexError> {
-        let done = sqlx::query("DELETE FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks k WHERE k.embedding_id = embeddings.id)")
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
+        let done = sqlx::query(
+            "DELETE FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks k WHERE k.embedding_id = embeddings.id)",
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
         Ok(done.rows_affected())
     }
 
@@ -480,11 +495,16 @@ impl Writer {
 }
 
 async fn next_sequence(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("UPDATE store SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence").fetch_one(connection).await
+    sqlx::query_scalar("UPDATE store SET sequence = sequence + 1 WHERE id = 1 RETURNING sequence")
+        .fetch_one(connection)
+        .await
 }
 
 async fn collection_id(connection: &mut SqliteConnection, name: &str) -> Result<i64, sqlx::Error> {
-    sqlx::query("INSERT INTO collections (name) VALUES (?) ON CONFLICT DO NOTHING").bind(name).execute(&mut *connection).await?;
+    sqlx::query("INSERT INTO collections (name) VALUES (?) ON CONFLICT DO NOTHING")
+        .bind(name)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query_scalar("SELECT id FROM collections WHERE name = ?").bind(name).fetch_one(connection).await
 }
 

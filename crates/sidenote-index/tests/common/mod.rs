@@ -7,7 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use sidenote_index::{
-    ChunkId, EmbeddingModelInfo, Filter, Fingerprint, Index, IndexOptions, IndexWriter, NewChunk, NewDocument, PutReport,
+    ChunkId, EmbeddingModelInfo, Filter, Fingerprint, Index, IndexOptions, IndexWriter, NewChunk, NewDocument,
+    PutReport,
 };
 use sidenote_text::{Chunk, Format, Span};
 
@@ -48,7 +49,8 @@ impl Random {
 pub fn vector_of(text: &str) -> Vec<f32> {
     let mut vector = vec![0.01; DIMENSIONS];
     for word in text.split_whitespace() {
-        let mut random = Random::new(word.bytes().fold(7, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))));
+        let mut random =
+            Random::new(word.bytes().fold(7, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte))));
         for number in &mut vector {
             *number += random.number();
         }
@@ -63,7 +65,8 @@ pub fn unit(vector: Vec<f32>) -> Vec<f32> {
 
 /// A stable 32 byte digest; the store compares hashes and computes none.
 pub fn hash_of(text: &str) -> [u8; 32] {
-    let mut random = Random::new(text.bytes().fold(11, |sum: u64, byte| sum.wrapping_mul(1_000_003).wrapping_add(u64::from(byte))));
+    let mut random =
+        Random::new(text.bytes().fold(11, |sum: u64, byte| sum.wrapping_mul(1_000_003).wrapping_add(u64::from(byte))));
     std::array::from_fn(|_| random.next() as u8)
 }
 
@@ -72,7 +75,12 @@ pub fn model() -> EmbeddingModelInfo {
 }
 
 pub fn fingerprint(text: &str) -> Fingerprint {
-    Fingerprint { size: text.len() as u64, mtime_ns: 1_700_000_000_000_000_000, inode: u64::MAX - 1, sha256: hash_of(text) }
+    Fingerprint {
+        size: text.len() as u64,
+        mtime_ns: 1_700_000_000_000_000_000,
+        inode: u64::MAX - 1,
+        sha256: hash_of(text),
+    }
 }
 
 /// A document whose chunks are its lines.
@@ -129,7 +137,10 @@ pub fn put(writer: &mut IndexWriter, path: &str, text: &str) -> PutReport {
 
 /// Texts of the hits of a lexical search, best first.
 pub fn lexical(index: &Index, query: &str) -> Vec<String> {
-    texts(index, &index.search_lexical(query, 1000, &Filter::default()).unwrap().iter().map(|hit| hit.chunk).collect::<Vec<_>>())
+    texts(
+        index,
+        &index.search_lexical(query, 1000, &Filter::default()).unwrap().iter().map(|hit| hit.chunk).collect::<Vec<_>>(),
+    )
 }
 
 /// Texts of the hits of a dense search, best first.
