@@ -12,8 +12,12 @@ use crate::Span;
 /// one of them.
 pub fn sentences(text: &str) -> Vec<Span> {
     let mut found = Vec::new();
-    for block in blocks_of(text) {
-        split_block(text, block, &mut found);
+    for (block, is_whole) in blocks_of(text) {
+        if is_whole {
+            push(text, block.start, block.end, &mut found);
+        } else {
+            split_block(text, block, &mut found);
+        }
     }
     found
 }
@@ -32,8 +36,8 @@ enum Line {
     Alone,
 }
 
-/// Stretches of text that no sentence crosses.
-fn blocks_of(text: &str) -> Vec<Span> {
+/// Stretches of text that no sentence crosses, and whether each is one sentence whatever stands in it.
+fn blocks_of(text: &str) -> Vec<(Span, bool)> {
     let mut lines: Vec<Span> = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -49,14 +53,14 @@ fn blocks_of(text: &str) -> Vec<Span> {
             open = open.map(|open| Span::new(open.start, line.end));
             continue;
         }
-        blocks.extend(open.take());
+        blocks.extend(open.take().map(|block| (block, false)));
         match kind {
             Line::Blank => {}
-            Line::Alone => blocks.push(*line),
+            Line::Alone => blocks.push((*line, true)),
             Line::Prose | Line::Item => open = Some(*line),
         }
     }
-    blocks.extend(open);
+    blocks.extend(open.map(|block| (block, false)));
     blocks
 }
 
@@ -340,6 +344,14 @@ mod tests {
                 "end"
             ]
         );
+    }
+
+    #[test]
+    fn a_line_that_stands_alone_is_not_split_further() {
+        for text in ["## 1. Scope", "### Dr. No. Part 2. End", "| One. Two. | Three. |", "TR-40   2.2 kW. Ok.   6 bar"]
+        {
+            assert_eq!(split(text), [text]);
+        }
     }
 
     #[test]

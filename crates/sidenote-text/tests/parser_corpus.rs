@@ -3,8 +3,6 @@
 //! The corpus is found through `SIDENOTE_EVALDATA`; without it the test is skipped, visibly. The references were made by
 //! other programs (poppler's pdftotext, Python's HTML parser, plain decoding). `--nocapture` prints the table.
 
-#![expect(clippy::print_stderr, reason = "a skipped test and the table of results are for whoever runs the tests")]
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,5 @@
 //! Chunks under the tokenizer that ships: the limit holds for what the model will really be given.
 
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
-
 use std::path::PathBuf;
 
 use sidenote_text::{ChunkOptions, ExtractLimits, SourceFile, TokenCounter, chunk_document, extract};
