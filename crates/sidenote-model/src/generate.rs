@@ -56,6 +56,9 @@ pub struct Prompt {
     pub tokens: Vec<TokenId>,
     /// The same as text, for people and snapshots; it is never tokenised.
     pub text: String,
+    /// Where in `tokens` a stretch ends that other prompts may share, ascending: after the system text, and before each
+    /// earlier answer. Evaluation pauses there, so that what is reused was computed exactly as a cold start would.
+    pub cuts: Vec<usize>,
 }
 
 /// How the next token is chosen.
@@ -157,7 +160,7 @@ pub struct Generation {
     pub stop_reason: StopReason,
     /// Tokens of the prompt.
     pub tokens_prompt: usize,
-    /// How many of them were in the cache already.
+    /// How many of them were in the cache already, and were computed as a cold start would have computed them.
     pub tokens_reused: usize,
     /// Tokens generated, the end-of-text token not included.
     pub tokens_generated: usize,

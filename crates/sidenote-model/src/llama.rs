@@ -207,11 +207,16 @@ impl Generator for LlamaGenerator {
         let vocab = self.model.vocab();
         let mut tokens = Vec::new();
         let mut text = String::new();
+        let mut cuts = Vec::new();
         for part in &parts {
             let at_start = tokens.is_empty();
             let (stretch, is_format) = match part {
                 Part::Format(stretch) => (stretch, true),
                 Part::Content(stretch) => (stretch, false),
+                Part::Cut => {
+                    cuts.push(tokens.len());
+                    continue;
+                }
             };
             tokens.extend(self.tokenize(stretch, is_format, at_start));
             text.push_str(stretch);
@@ -219,8 +224,9 @@ impl Generator for LlamaGenerator {
         // Templates mostly write the beginning of text themselves.
         if vocab.should_add_bos() && vocab.bos().0 >= 0 && tokens.first() != Some(&vocab.bos()) {
             tokens.insert(0, vocab.bos());
+            cuts.iter_mut().for_each(|cut| *cut += 1);
         }
-        Ok(Prompt { tokens: tokens.into_iter().map(|token| TokenId(token.0)).collect(), text })
+        Ok(Prompt { tokens: tokens.into_iter().map(|token| TokenId(token.0)).collect(), text, cuts })
     }
 
     fn generate(&self, request: &GenerateRequest, on_token: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<Generation, ModelError> {

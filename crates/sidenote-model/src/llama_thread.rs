@@ -1,7 +1,9 @@
 //! The thread that evaluates: it alone holds the context of llama.cpp, so nothing else can disturb what the cache holds.
 //!
-//! The cache holds one sequence. `held` says which tokens; it is what makes reuse exact: the longest common beginning with
-//! the next prompt stays, the rest is removed. After any failure both are emptied.
+//! The cache holds one sequence, and `held` says which tokens. A token's state depends, in the last bits, on how many were
+//! evaluated together with it, and a small model then answers differently. So a prompt has one way to be cut into batches,
+//! which follows from the prompt alone, `batch_ends` says how the held tokens were cut, and only batches that the next
+//! prompt has in common are reused: the answer is bit for bit that of a cold start. After any failure all is emptied.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -22,7 +24,7 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use crate::llama::{LoadProgress, backend};
 use crate::llama_log::{clear_last_words, last_words, take_logs};
 use crate::pieces::{Piece, Pieces};
-use crate::sample::{Chooser, best, log_probability, log_sum_exp};
+use crate::sample::{Chooser, best, log_probability};
 use crate::{CancelToken, GenerateRequest, Generation, ModelError, Prompt, Sampling, StopReason, Timings};
 
 /// What the thread is to load.
@@ -100,6 +102,8 @@ fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<Llama
         prefill_tokens: setup.prefill_tokens,
         held_limit,
         held: Vec::new(),
+        batch_ends: Vec::new(),
+        after_prompt: None,
     };
     if ready.send(Ok(Arc::clone(&model))).is_err() {
         return;
@@ -161,12 +165,16 @@ struct Evaluator<'model> {
     held_limit: usize,
     // The tokens in the cache, in order: position is index.
     held: Vec<LlamaToken>,
+    // Where the batches of the held prompt end. Generated tokens follow the last of them.
+    batch_ends: Vec<usize>,
+    // The scores of the token that follows the held prompt, and the length of that prompt: asked again, it costs nothing.
+    after_prompt: Option<(usize, Arc<[f32]>)>,
 }
 
-/// A prompt is in the cache and the row of scores for the next token is at this index of the last batch.
+/// A prompt is in the cache.
 struct Prefilled {
     reused: usize,
-    row: i32,
+    scores: Arc<[f32]>,
 }
 
 impl Evaluator<'_> {
@@ -209,8 +217,9 @@ impl Evaluator<'_> {
         let is_cancelled = || request.cancel.is_cancelled() || enough.is_cancelled();
         let prefilled = self.prefill(&request.prompt, &is_cancelled)?;
         generation.timings.prefill_ms = milliseconds(started);
-        let Some(Prefilled { reused, mut row }) = prefilled else { return Ok(generation) };
+        let Some(Prefilled { reused, scores: first_scores }) = prefilled else { return Ok(generation) };
         generation.tokens_reused = reused;
+        let mut row = None;
 
         let mut chooser = Chooser::new(request.sampling);
         let mut pieces = Pieces::new(&request.stop);
@@ -224,7 +233,8 @@ impl Evaluator<'_> {
             if generation.tokens_generated >= request.max_tokens {
                 break StopReason::MaxTokens;
             }
-            let (token, logprob) = self.choose(row, &mut chooser, request.sampling, grammar.as_mut())?;
+            let scores = row.map_or(&*first_scores, |row| self.context.get_logits_ith(row));
+            let (token, logprob) = self.choose(scores, &mut chooser, request.sampling, grammar.as_mut())?;
             if first_token.is_none() {
                 first_token = Some(Instant::now());
                 generation.timings.first_token_ms = milliseconds(started);
@@ -255,7 +265,7 @@ impl Evaluator<'_> {
             if generation.tokens_generated >= request.max_tokens || self.held.len() >= self.held_limit {
                 break StopReason::MaxTokens;
             }
-            row = self.evaluate(&[token], true)?;
+            row = Some(self.evaluate(&[token], true)?);
         };
         if generation.stop_reason != StopReason::StopString {
             let (Piece::Text(text) | Piece::Stop(text)) = pieces.finish();
@@ -280,51 +290,62 @@ impl Evaluator<'_> {
     }
 
     fn score(&mut self, prompt: &Prompt, continuations: &[Vec<LlamaToken>]) -> Result<Vec<f32>, ModelError> {
-        let Some(Prefilled { row, .. }) = self.prefill(prompt, &|| false)? else { return Err(self.failed("it stopped")) };
-        // The row lives in the context only until the next batch.
-        let after_prompt = self.context.get_logits_ith(row).to_vec();
-        let normaliser = log_sum_exp(&after_prompt).ok_or_else(|| self.failed("the scores hold no number"))?;
-        let mut scores = Vec::with_capacity(continuations.len());
+        let mut sums = Vec::with_capacity(continuations.len());
         for continuation in continuations {
-            let mut sum = match continuation.first() {
-                Some(first) => usize::try_from(first.0).ok().and_then(|index| after_prompt.get(index)).map_or(f32::NEG_INFINITY, |score| score - normaliser),
-                None => 0.0,
-            };
+            // From the second continuation on this is free.
+            let Some(Prefilled { scores, .. }) = self.prefill(prompt, &|| false)? else { return Err(self.failed("it stopped")) };
+            let mut sum = continuation.first().map_or(0.0, |first| log_probability(&scores, index_of(*first)));
             let mut done = 0;
             // The scores after each token are those of the token that follows it; after the last one nobody asks.
             while done + 1 < continuation.len() {
-                let end = (done + SCORED_TOKENS.min(self.prefill_tokens)).min(continuation.len() - 1);
-                self.evaluate_all(&continuation[done..end])?;
+                let end = (done + SCORED_TOKENS).min(continuation.len() - 1);
+                self.run(&continuation[done..end], |_| true)?;
                 for (offset, next) in continuation[done + 1..=end].iter().enumerate() {
                     let row = i32::try_from(offset).unwrap_or(0);
-                    sum += log_probability(self.context.get_logits_ith(row), usize::try_from(next.0).unwrap_or(usize::MAX));
+                    sum += log_probability(self.context.get_logits_ith(row), index_of(*next));
                 }
                 done = end;
             }
-            scores.push(sum);
-            self.trim(prompt.tokens.len());
+            sums.push(sum);
         }
-        Ok(scores)
+        Ok(sums)
     }
 
     /// Brings the prompt into the cache. `None` where it was cancelled; what was evaluated by then stays.
     fn prefill(&mut self, prompt: &Prompt, is_cancelled: &dyn Fn() -> bool) -> Result<Option<Prefilled>, ModelError> {
         let tokens: Vec<LlamaToken> = prompt.tokens.iter().map(|token| LlamaToken(token.0)).collect();
-        let shared = self.held.iter().zip(&tokens).take_while(|(held, new)| held == new).count();
-        // The last token is evaluated again in any case: its row of scores is what comes next is chosen from.
-        self.trim(shared.min(tokens.len().saturating_sub(1)));
+        let ends = batch_ends(tokens.len(), &prompt.cuts, self.prefill_tokens);
+        let shared_tokens = self.held.iter().zip(&tokens).take_while(|(held, new)| held == new).count();
+        let shared_batches = self.batch_ends.iter().zip(&ends).take_while(|(held, new)| held == new && **new <= shared_tokens).count();
+        if shared_batches == ends.len()
+            && let Some((length, scores)) = &self.after_prompt
+            && *length == tokens.len()
+        {
+            let scores = Arc::clone(scores);
+            self.trim(tokens.len());
+            if self.held.len() == tokens.len() {
+                return Ok(Some(Prefilled { reused: tokens.len(), scores }));
+            }
+        }
+        // The last batch is evaluated in any case: the scores of what comes next are a part of it.
+        let kept = ends[..shared_batches.min(ends.len() - 1)].last().copied().unwrap_or(0);
+        self.trim(kept);
+        self.after_prompt = None;
         let reused = self.held.len();
-        let mut row = None;
-        let mut rest = &tokens[reused..];
-        while !rest.is_empty() {
+        for &end in ends.iter().filter(|end| **end > reused) {
             if is_cancelled() {
                 return Ok(None);
             }
-            let (piece, after) = rest.split_at(rest.len().min(self.prefill_tokens));
-            row = Some(self.evaluate(piece, after.is_empty())?);
-            rest = after;
+            let start = self.held.len();
+            let row = self.evaluate(&tokens[start..end], end == tokens.len())?;
+            self.batch_ends.push(end);
+            if end == tokens.len() {
+                let scores: Arc<[f32]> = self.context.get_logits_ith(row).into();
+                self.after_prompt = Some((end, Arc::clone(&scores)));
+                return Ok(Some(Prefilled { reused, scores }));
+            }
         }
-        Ok(row.map(|row| Prefilled { reused, row }))
+        Err(self.failed("the prompt is empty"))
     }
 
     /// Evaluates tokens after those held; with scores for the last one, whose row is returned.
@@ -334,11 +355,7 @@ impl Evaluator<'_> {
         i32::try_from(last).map_err(|error| self.failed(&error.to_string()))
     }
 
-    /// Evaluates tokens after those held, with scores for each.
-    fn evaluate_all(&mut self, tokens: &[LlamaToken]) -> Result<(), ModelError> {
-        self.run(tokens, |_| true)
-    }
-
+    /// Evaluates tokens after those held, with scores for those wanted.
     fn run(&mut self, tokens: &[LlamaToken], wants_scores: impl Fn(usize) -> bool) -> Result<(), ModelError> {
         if tokens.is_empty() || self.held.len() + tokens.len() > self.held_limit {
             return Err(self.failed("the context is full"));
@@ -367,6 +384,7 @@ impl Evaluator<'_> {
         let cut = u32::try_from(count).ok().is_some_and(|from| self.context.kv_cache_seq_rm(0, Some(from), None).is_ok());
         if cut && count > 0 {
             self.held.truncate(count);
+            self.batch_ends.retain(|end| *end <= count);
         } else {
             self.forget();
         }
@@ -375,6 +393,8 @@ impl Evaluator<'_> {
     fn forget(&mut self) {
         self.context.clear_kv_cache();
         self.held.clear();
+        self.batch_ends.clear();
+        self.after_prompt = None;
     }
 
     fn failed(&self, reason: &str) -> ModelError {
@@ -390,12 +410,11 @@ impl Evaluator<'_> {
     /// The next token, with the logarithm of the probability the model gave it.
     fn choose(
         &self,
-        row: i32,
+        logits: &[f32],
         chooser: &mut Chooser,
         sampling: Sampling,
         grammar: Option<&mut LlamaSampler>,
     ) -> Result<(LlamaToken, f32), ModelError> {
-        let logits = self.context.get_logits_ith(row);
         let chosen = match grammar {
             None => chooser.choose(logits),
             Some(grammar) => {
@@ -455,10 +474,42 @@ fn allowed_among(logits: &[f32], indexes: &[usize], grammar: &mut LlamaSampler) 
         .collect()
 }
 
+/// Where the batches of a prompt end: at each cut, and in between after every `most` tokens.
+fn batch_ends(length: usize, cuts: &[usize], most: usize) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut start = 0;
+    for cut in cuts.iter().copied().chain([length]) {
+        let cut = cut.min(length);
+        while start < cut {
+            start = cut.min(start + most.max(1));
+            ends.push(start);
+        }
+    }
+    ends
+}
+
+fn index_of(token: LlamaToken) -> usize {
+    usize::try_from(token.0).unwrap_or(usize::MAX)
+}
+
 fn token_of(index: usize) -> Option<LlamaToken> {
     i32::try_from(index).ok().map(LlamaToken)
 }
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_end_at_cuts_and_are_never_too_long() {
+        assert_eq!(batch_ends(10, &[], 4), [4, 8, 10]);
+        assert_eq!(batch_ends(10, &[3], 4), [3, 7, 10]);
+        assert_eq!(batch_ends(10, &[0, 3, 3, 99], 4), [3, 7, 10]);
+        assert_eq!(batch_ends(4, &[4], 4), [4]);
+        assert_eq!(batch_ends(0, &[1], 4), Vec::<usize>::new());
+    }
 }

@@ -85,7 +85,7 @@ impl Generator for ScriptedGenerator {
             text.push('\n');
         }
         text.push_str("assistant:");
-        Ok(Prompt { tokens: words(&text).map(word_token).collect(), text })
+        Ok(Prompt { tokens: words(&text).map(word_token).collect(), text, cuts: Vec::new() })
     }
 
     fn generate(&self, request: &GenerateRequest, on_token: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<Generation, ModelError> {

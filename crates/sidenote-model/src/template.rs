@@ -22,6 +22,8 @@ pub(crate) enum Part {
     Format(String),
     /// A message's: everything is text.
     Content(String),
+    /// Here a stretch ends that other prompts may share.
+    Cut,
 }
 
 /// How the model wants a chat written down.
@@ -51,18 +53,18 @@ impl ChatTemplate {
             return Err("there are no messages".to_owned());
         }
         let Some(source) = &self.source else { return Ok(render_plainly(messages)) };
-        let refusal = match self.render_template(source, messages) {
+        let mark = fresh_mark();
+        let refusal = match self.render_template(source, messages, &mark) {
             Ok(parts) => return Ok(parts),
             Err(refusal) => refusal,
         };
-        match fold_system(messages) {
-            Some(folded) => self.render_template(source, &folded),
+        match fold_system(messages, &mark) {
+            Some(folded) => self.render_template(source, &folded, &mark),
             None => Err(refusal),
         }
     }
 
-    fn render_template(&self, source: &str, messages: &[ChatMessage]) -> Result<Vec<Part>, String> {
-        let mark = fresh_mark();
+    fn render_template(&self, source: &str, messages: &[ChatMessage], mark: &str) -> Result<Vec<Part>, String> {
         let marks: Vec<String> = (0..messages.len()).map(|number| format!("{mark}n{number}e")).collect();
         let values: Vec<Value> = messages
             .iter()
@@ -79,7 +81,7 @@ impl ChatTemplate {
             outcome => outcome,
         };
         let rendered = rendered.map_err(|error| describe(&error))?;
-        cut_at_marks(&rendered, &marks, messages)
+        cut_at_marks(&rendered, &marks, messages, mark)
     }
 
     fn run(&self, source: &str, messages: &[Value], with_date: bool) -> Result<String, Error> {
@@ -105,7 +107,7 @@ impl ChatTemplate {
 }
 
 /// The rendered text, cut where the marks stand.
-fn cut_at_marks(rendered: &str, marks: &[String], messages: &[ChatMessage]) -> Result<Vec<Part>, String> {
+fn cut_at_marks(rendered: &str, marks: &[String], messages: &[ChatMessage], fold_mark: &str) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut rest = rendered;
     let mut seen = vec![false; marks.len()];
@@ -122,9 +124,7 @@ fn cut_at_marks(rendered: &str, marks: &[String], messages: &[ChatMessage]) -> R
             None => content = content.trim_end(),
         }
         push_format(&mut parts, before);
-        if !content.is_empty() {
-            parts.push(Part::Content(content.to_owned()));
-        }
+        push_content(&mut parts, messages[number].role, content, fold_mark);
         seen[number] = true;
         rest = after;
     }
@@ -141,15 +141,31 @@ fn push_format(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
-/// The same messages with the system texts put before the first user message. `None` where there is nothing to fold.
-fn fold_system(messages: &[ChatMessage]) -> Option<Vec<ChatMessage>> {
+fn push_content(parts: &mut Vec<Part>, role: Role, content: &str, fold_mark: &str) {
+    let text = |text: &str| Part::Content(text.to_owned());
+    if content.is_empty() {
+        return;
+    }
+    match role {
+        Role::System => parts.extend([text(content), Part::Cut]),
+        Role::Assistant => parts.extend([Part::Cut, text(content)]),
+        Role::User => match content.split_once(fold_mark) {
+            Some((system, question)) => parts.extend([text(system), Part::Cut, text(question)]),
+            None => parts.push(text(content)),
+        },
+    }
+}
+
+/// The same messages with the system texts put before the first user message, the mark between them. `None` where there is
+/// nothing to fold.
+fn fold_system(messages: &[ChatMessage], mark: &str) -> Option<Vec<ChatMessage>> {
     let system: Vec<&str> = messages.iter().filter(|message| message.role == Role::System).map(|message| message.content.as_str()).collect();
     if system.is_empty() {
         return None;
     }
     let mut folded: Vec<ChatMessage> = messages.iter().filter(|message| message.role != Role::System).cloned().collect();
     let first = folded.iter_mut().find(|message| message.role == Role::User)?;
-    first.content = format!("{}\n\n{}", system.join("\n\n"), first.content);
+    first.content = format!("{}\n\n{mark}{}", system.join("\n\n"), first.content);
     Some(folded)
 }
 
@@ -158,7 +174,7 @@ fn render_plainly(messages: &[ChatMessage]) -> Vec<Part> {
     let mut parts = Vec::new();
     for message in messages {
         parts.push(Part::Format(format!("{}: ", message.role.name())));
-        parts.push(Part::Content(message.content.clone()));
+        push_content(&mut parts, message.role, &message.content, "\n\n\n\u{2003}never folded");
         parts.push(Part::Format("\n\n".to_owned()));
     }
     parts.push(Part::Format(format!("{}:", Role::Assistant.name())));
@@ -213,8 +229,8 @@ mod tests {
     use super::*;
 
     // Shapes that real models use, each written for these tests.
-    const CHATML: &str = "{% for message in messages %}\n{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}\n{% endfor %}\n\
-        {% if add_generation_prompt %}\n{{ '<|im_start|>assistant\\n' }}\n{% endif %}";
+    const CHATML: &str = "{% for message in messages %}\n{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}\n\
+        {% if add_generation_prompt %}\n{{ '<|im_start|>assistant\\n' }}{% endif %}";
     const CHATML_WITH_DEFAULT_SYSTEM: &str = "{%- if messages[0]['role'] == 'system' -%}{{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' -}}\
         {%- else -%}{{- '<|im_start|>system\\nYou help.<|im_end|>\\n' -}}{%- endif -%}\
         {%- for message in messages -%}{%- if (message.role == 'user') or (message.role == 'system' and not loop.first) or (message.role == 'assistant' and not message.tool_calls) -%}\
@@ -244,7 +260,7 @@ mod tests {
     }
 
     fn text(parts: &[Part]) -> String {
-        parts.iter().map(|part| match part { Part::Format(text) | Part::Content(text) => text.as_str() }).collect()
+        parts.iter().map(|part| match part { Part::Format(text) | Part::Content(text) => text.as_str(), Part::Cut => "" }).collect()
     }
 
     fn render(source: &str, turns: &[(Role, &str)]) -> Result<Vec<Part>, String> {
@@ -261,8 +277,8 @@ mod tests {
             "<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\n 1 < 2?<|im_end|>\n<|im_start|>assistant\n"
         );
         assert_eq!(parts[1], Part::Content("Be brief. ".to_owned()));
-        assert_eq!(parts[3], Part::Content("Hi\n".to_owned()));
-        assert_eq!(parts.len(), 9);
+        assert_eq!(parts[4], Part::Content("Hi\n".to_owned()));
+        assert_eq!(parts.len(), 11);
     }
 
     #[test]
@@ -289,6 +305,20 @@ mod tests {
             "<s><start_of_turn>user\nBe brief. \n\nHi<end_of_turn>\n<start_of_turn>model\nHello<end_of_turn>\n<start_of_turn>user\n1 < 2?<end_of_turn>\n<start_of_turn>model\n"
         );
         assert_eq!(text(&render(DROPS_SYSTEM, &TURNS[..2]).expect("rendered")), "<user>Be brief. \n\nHi\n</user><assistant>");
+    }
+
+    #[test]
+    fn shared_stretches_end_after_the_system_text_and_before_earlier_answers() {
+        for source in [CHATML, LLAMA_3, MISTRAL, GEMMA] {
+            let parts = render(source, &TURNS).expect("rendered");
+            let at: Vec<usize> = parts.iter().enumerate().filter(|(_, part)| **part == Part::Cut).map(|(at, _)| at).collect();
+            assert_eq!(at.len(), 2);
+            assert!(matches!(&parts[at[0] - 1], Part::Content(text) if text.starts_with("Be brief.")), "{parts:?}");
+            assert_eq!(parts[at[1] + 1], Part::Content("Hello".to_owned()));
+            // The prompt of the first question ends where the answer stands in the second.
+            let first = render(source, &TURNS[..2]).expect("rendered");
+            assert_eq!(text(&first), text(&parts[..at[1]]));
+        }
     }
 
     #[test]
