@@ -47,23 +47,9 @@ fn bracketed_numbers(text: &str) -> Vec<u64> {
 }
 
 #[test]
-fn answers_carry_notes_with_the_documents_own_words() {
+fn streamed_events_end_in_the_answer_and_answers_carry_the_documents_own_words() {
     let Some(sandbox) = handbook() else { return };
-    let mut answered = 0;
-    for question in QUESTIONS {
-        let (code, answer) = sandbox.json(["ask", question]);
-        check_answer(&answer);
-        assert_eq!(code, i32::from(answer["answered"] == false), "{answer:#}");
-        assert!(answer["tokens"]["prompt"].as_u64().unwrap() > 0);
-        answered += usize::from(code == 0);
-    }
-    assert!(answered > 0, "not one of {} questions was answered", QUESTIONS.len());
-}
-
-#[test]
-fn streamed_events_end_in_the_answer_and_no_number_is_without_a_note() {
-    let Some(sandbox) = handbook() else { return };
-    let mut kinds = BTreeSet::new();
+    let (mut kinds, mut answered) = (BTreeSet::new(), 0);
     for question in QUESTIONS {
         let run = sandbox.run(["ask", question, "--json", "--stream"]);
         let events: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -84,15 +70,18 @@ fn streamed_events_end_in_the_answer_and_no_number_is_without_a_note() {
             .collect();
         if last["data"]["answered"] == true {
             assert_eq!(settled, last["data"]["sentences"].as_array().unwrap().iter().collect::<Vec<_>>());
+            answered += 1;
         }
+        assert!(last["data"]["tokens"]["prompt"].as_u64().unwrap() > 0);
     }
+    assert!(answered > 0, "not one of {} questions was answered", QUESTIONS.len());
     assert!(kinds.contains("token") && kinds.contains("final"), "{kinds:?}");
 }
 
 #[test]
 fn a_pipe_gets_settled_text_and_notes_without_escape_sequences() {
     let Some(sandbox) = handbook() else { return };
-    for question in QUESTIONS {
+    for question in &QUESTIONS[..2] {
         let run = sandbox.run(["ask", question]);
         assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "{run:?}");
         if run.code == 0 {
@@ -110,7 +99,9 @@ fn a_pipe_gets_settled_text_and_notes_without_escape_sequences() {
 fn the_same_question_gets_the_same_answer() {
     let Some(sandbox) = handbook() else { return };
     let answer = || {
-        let answer = sandbox.json(["ask", QUESTIONS[0]]).1;
+        let (code, answer) = sandbox.json(["ask", QUESTIONS[0]]);
+        check_answer(&answer);
+        assert_eq!(code, i32::from(answer["answered"] == false), "{answer:#}");
         (answer["answer"].clone(), answer["citations"].clone(), answer["confidence"].clone())
     };
     assert_eq!(answer(), answer());

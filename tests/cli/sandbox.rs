@@ -110,6 +110,9 @@ impl Sandbox {
             .env("COLUMNS", "100")
             .env("SIDENOTE_MODELS", models_folder())
             .env("SIDENOTE_MODELS_GENERATOR", SMALL_GENERATOR)
+            // Tests run side by side, and threads of llama.cpp that wait for each other across them crawl.
+            .env("SIDENOTE_LLM_THREADS", "1")
+            .env("SIDENOTE_ANSWER_MAX_TOKENS", "48")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
