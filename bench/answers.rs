@@ -31,15 +31,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let option = |name: &str| {
         arguments.iter().position(|argument| argument == name).and_then(|place| arguments.get(place + 1)).cloned()
     };
-    let bench = std::env::var_os("SIDENOTE_BENCH")
-        .map_or_else(|| std::env::temp_dir().join("sidenote-bench"), PathBuf::from);
+    let bench =
+        std::env::var_os("SIDENOTE_BENCH").map_or_else(|| std::env::temp_dir().join("sidenote-bench"), PathBuf::from);
     let (folder, mut questions) = match arguments.first().map(String::as_str) {
         Some("golden") => (PathBuf::from(&arguments[1]), questions::read_golden(Path::new(&arguments[2]))?),
         Some("beir") => {
             let set = PathBuf::from(&arguments[1]);
             (unpack(&set, &bench)?, questions::read_beir(&set)?)
         }
-        _ => return Err("usage: answers golden FOLDER QUESTIONS | answers beir DIR [--take N] [--seed N] [--skip N]".into()),
+        _ => {
+            return Err(
+                "usage: answers golden FOLDER QUESTIONS | answers beir DIR [--take N] [--seed N] [--skip N]".into()
+            );
+        }
     };
     if let Some(take) = option("--take") {
         let seed = option("--seed").map_or(Ok(1), |seed| seed.parse())?;
@@ -73,7 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         tally.add(question, answer.answered, right, draft_right);
         let line = serde_json::json!({
             "id": question.id, "kind": question.kind, "question": question.text, "answerable": question.is_answerable(),
-            "accepted": question.groups, "answered": answer.answered, "right": right, "draft_right": draft_right,
+            "accepted": question.groups,
+            "evidence": question.evidence.iter().map(|place| (&place.document, &place.quote)).collect::<Vec<_>>(), "answered": answer.answered, "right": right, "draft_right": draft_right,
             "answer": answer.answer, "draft": answer.draft, "confidence": answer.confidence,
             "signals": answer.signals, "prompt_tokens": answer.tokens.prompt,
             "passages": answer.passages.iter().map(|hit| hit.document.path.file_name().map(|n| n.to_string_lossy().into_owned())).collect::<Vec<_>>(),
@@ -126,9 +131,12 @@ fn sample(questions: Vec<Question>, seed: u64, skip: usize, take: usize) -> Vec<
     let mut keyed: Vec<(u64, Question)> = questions
         .into_iter()
         .map(|question| {
-            let key = question.id.bytes().fold(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xCBF2_9CE4_8422_2325, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
-            });
+            let key = question
+                .id
+                .bytes()
+                .fold(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xCBF2_9CE4_8422_2325, |hash, byte| {
+                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+                });
             (key.rotate_left(29).wrapping_mul(0x9E37_79B9_7F4A_7C15), question)
         })
         .collect();
@@ -152,8 +160,7 @@ fn unpack(set: &Path, bench: &Path) -> Result<PathBuf, Box<dyn Error>> {
     for line in fs_err::read_to_string(set.join("corpus.jsonl"))?.lines() {
         let document: serde_json::Value = serde_json::from_str(line)?;
         let text = |key: &str| document[key].as_str().unwrap_or_default().to_owned();
-        let name: String =
-            text("_id").chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).collect();
+        let name: String = text("_id").chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '-' }).collect();
         fs_err::write(partial.join(format!("{name}.md")), format!("# {}\n\n{}\n", text("title"), text("text")))?;
     }
     fs_err::rename(partial, &folder)?;

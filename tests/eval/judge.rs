@@ -29,7 +29,9 @@ pub(crate) fn without_notes(text: &str) -> String {
     let mut rest = text;
     while let Some(open) = rest.find('[') {
         let inside = rest[open + 1..].split_once(']').map(|(inside, _)| inside);
-        match inside.filter(|inside| !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || ", ".contains(c))) {
+        match inside
+            .filter(|inside| !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || ", ".contains(c)))
+        {
             Some(inside) => {
                 kept.push_str(&rest[..open]);
                 rest = &rest[open + inside.len() + 2..];

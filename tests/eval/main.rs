@@ -60,7 +60,9 @@ fn models_folder() -> PathBuf {
 
 /// White space, hyphens and cell borders gone: what an extraction may set differently.
 fn fold(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric() || !(c.is_whitespace() || "-\u{ad}\u{2010}\u{2011}|*_`".contains(*c))).collect()
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || !(c.is_whitespace() || "-\u{ad}\u{2010}\u{2011}|*_`".contains(*c)))
+        .collect()
 }
 
 fn holds(hit: &Hit, corpus: &Path, evidence: &Evidence) -> bool {
@@ -107,7 +109,7 @@ fn the_right_span_is_among_the_first_five() {
 fn quotes_are_the_documents_own_words() {
     let Some(golden) = golden("smollm2-135m-instruct-q4_1") else { return };
     // The small model writes nonsense now and then; what it writes that is shown must be backed by real quotes all the same.
-    let taken = golden.questions.iter().step_by(6);
+    let taken = golden.questions.iter().step_by(12);
     let shown = taken.map(|question| check_quotes(&golden, question).1).sum::<usize>();
     eprintln!("{shown} quotes compared");
     assert!(shown >= 3, "only {shown} quotes were shown");

@@ -7,7 +7,9 @@
 use std::{ops::ControlFlow, path::PathBuf, time::Instant};
 
 use sidenote_index::Index;
-use sidenote_model::{CancelToken, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason};
+use sidenote_model::{
+    CancelToken, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason,
+};
 
 use crate::{
     cite::{self, Citation, Support},
@@ -259,7 +261,10 @@ impl Question<'_> {
         let bare = self.render(&[])?;
         let reserved = bare.tokens.len() + self.max_tokens();
         if reserved >= window {
-            return Err(Error::QuestionTooLong { tokens: bare.tokens.len(), limit: window.saturating_sub(self.max_tokens()) });
+            return Err(Error::QuestionTooLong {
+                tokens: bare.tokens.len(),
+                limit: window.saturating_sub(self.max_tokens()),
+            });
         }
         let mut budget = window - reserved;
         loop {
@@ -341,8 +346,7 @@ impl Question<'_> {
             .filter(|sentence| !prompt::is_refusal(&sentence.text))
             .map(|sentence| {
                 let labelled: Vec<usize> = sentence.labels.iter().map(|n| context.passages[n - 1].hit).collect();
-                let support =
-                    cite::find_support(&sentence.text, &self.request.question, &labelled, hits, sentences);
+                let support = cite::find_support(&sentence.text, &self.request.question, &labelled, hits, sentences);
                 Checked { sentence, support: support.filter(|support| support.carries) }
             })
             .collect()
@@ -365,8 +369,7 @@ impl Question<'_> {
                 continue;
             };
             let settled = AnswerSentence { text: sentence.text, citations: vec![note], supported: true };
-            let notes: Vec<Citation> =
-                answer.citations.iter().filter(|citation| citation.n == note).cloned().collect();
+            let notes: Vec<Citation> = answer.citations.iter().filter(|citation| citation.n == note).cloned().collect();
             answer.timings.first_sentence.get_or_insert_with(|| milliseconds(self.asked));
             on_event(AskEvent::Sentence { sentence: &settled, citations: &notes });
             answer.sentences.push(settled);

@@ -94,10 +94,7 @@ pub(crate) fn find_support(
             let label = if labelled.contains(&place) { 0.2 } else { 0.0 };
             #[expect(clippy::cast_precision_loss, reason = "a count of one or two")]
             let score = held + in_run + 0.4 * question_held + 0.5 * cosine + label - 0.15 * length as f32;
-            let span = Span::new(
-                hit.span.start + sentences[first].span.start,
-                hit.span.start + sentence.span.end,
-            );
+            let span = Span::new(hit.span.start + sentences[first].span.start, hit.span.start + sentence.span.end);
             let carries = held >= SUPPORT_SHARE && in_run > 0.0 && numbers_hold;
             if best.is_none_or(|best| (carries, score) > (best.carries, best.score)) {
                 best = Some(Support { hit: place, span, held, question_held, cosine, carries, score });
@@ -110,7 +107,8 @@ pub(crate) fn find_support(
 /// What the answer says that the question did not: the terms its quote has to hold. An answer that only repeats words of
 /// the question ("yes, travel expenses are") is held to those.
 fn own_terms(answer: &str, question: &HashSet<Term>) -> HashSet<Term> {
-    let said: HashSet<Term> = terms(answer).into_iter().filter(|term| term.text != "yes" && term.text != "no").collect();
+    let said: HashSet<Term> =
+        terms(answer).into_iter().filter(|term| term.text != "yes" && term.text != "no").collect();
     let own: HashSet<Term> = said.difference(question).cloned().collect();
     if own.is_empty() { if said.is_empty() { question.clone() } else { said } } else { own }
 }
@@ -121,7 +119,11 @@ pub(crate) fn cut(index: &Index, hit: &Hit, span: Span, n: u32) -> Result<Option
     let Some(quote) = index.text(hit.document.id, span)? else { return Ok(None) };
     let inside = Span::new(span.start - hit.span.start, span.end - hit.span.start);
     if inside.slice(&hit.text) != Some(quote.as_str()) {
-        tracing::warn!(document = hit.document.id.0, chunk = hit.chunk.0, "stored text and chunk differ; no quote is shown");
+        tracing::warn!(
+            document = hit.document.id.0,
+            chunk = hit.chunk.0,
+            "stored text and chunk differ; no quote is shown"
+        );
         return Ok(None);
     }
     Ok(Some(Citation {

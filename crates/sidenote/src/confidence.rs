@@ -55,8 +55,21 @@ mod tests {
 
     #[test]
     fn every_signal_raises_the_confidence_and_it_stays_in_range() {
-        let low = Signals { mean_logprob: -9.0, first_logprob: -9.0, best_cosine: -1.0, quote_cosine: -1.0, ..Signals::default() };
-        let high = Signals { best_cosine: 1.0, quote_cosine: 1.0, question_held: 1.0, answer_held: 1.0, verdict: 20.0, ..Signals::default() };
+        let low = Signals {
+            mean_logprob: -9.0,
+            first_logprob: -9.0,
+            best_cosine: -1.0,
+            quote_cosine: -1.0,
+            ..Signals::default()
+        };
+        let high = Signals {
+            best_cosine: 1.0,
+            quote_cosine: 1.0,
+            question_held: 1.0,
+            answer_held: 1.0,
+            verdict: 20.0,
+            ..Signals::default()
+        };
         assert!(low.confidence() < 0.5 && high.confidence() > 0.5);
         assert!((0.0..=1.0).contains(&low.confidence()) && (0.0..=1.0).contains(&high.confidence()));
     }

@@ -347,7 +347,10 @@ mod tests {
     fn a_value_out_of_range_names_key_value_and_range() {
         let mut config = Config::default();
         config.set("search.limit", "0").unwrap();
-        assert_eq!(config.validate().unwrap_err().to_string(), "configuration key `search.limit`: `0` is outside 1 to 1000");
+        assert_eq!(
+            config.validate().unwrap_err().to_string(),
+            "configuration key `search.limit`: `0` is outside 1 to 1000"
+        );
         config = Config::default();
         config.search.lexical_weight = f32::NAN;
         assert!(config.validate().is_err());

@@ -9,12 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use sidenote_index::ChunkId;
 use sidenote_model::Generator;
 
-use crate::{
-    config::Answering,
-    evidence::Sentence,
-    retrieve::Hit,
-    terms::terms,
-};
+use crate::{config::Answering, evidence::Sentence, retrieve::Hit, terms::terms};
 
 /// A numbered passage of the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -37,7 +37,8 @@ pub struct Document {
 impl From<StoredDocument> for Document {
     fn from(stored: StoredDocument) -> Self {
         let stale = fs_err::metadata(&stored.path).map_or(true, |metadata| {
-            metadata.len() != stored.fingerprint.size || Some(mtime_ns(&metadata) / 1_000_000) != stored.modified_unix_ms
+            metadata.len() != stored.fingerprint.size
+                || Some(mtime_ns(&metadata) / 1_000_000) != stored.modified_unix_ms
         });
         Self {
             stale,

@@ -73,9 +73,8 @@ fn is_label_char(c: char) -> bool {
 fn numbers(label: &str) -> Option<Vec<usize>> {
     let inner = label.strip_prefix('[')?.strip_suffix(']')?;
     let inner = inner.trim().trim_start_matches("passage").trim_start_matches("Passage").trim();
-    (!inner.is_empty() && inner.chars().all(is_label_char)).then(|| {
-        inner.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
-    })
+    (!inner.is_empty() && inner.chars().all(is_label_char))
+        .then(|| inner.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect())
 }
 
 /// A sentence of a draft, its labels apart.

@@ -200,9 +200,7 @@ fn index_hint(error: &IndexError) -> Option<String> {
         IndexError::Damaged { .. } => "move the data folder away and ingest again; your own files are not concerned",
         IndexError::Locked { .. } => "wait until the other process is done, or end it",
         IndexError::DiskFull { .. } => "make room and run it again; what was reported as stored is stored",
-        IndexError::ModelMismatch { .. } => {
-            "set `models.embedder` back, or ingest into another folder with `--data`"
-        }
+        IndexError::ModelMismatch { .. } => "set `models.embedder` back, or ingest into another folder with `--data`",
         IndexError::Busy { .. } => "run it again",
         _ => return None,
     };
@@ -212,7 +210,9 @@ fn index_hint(error: &IndexError) -> Option<String> {
 fn model_kind(error: &ModelError) -> ErrorKind {
     match error {
         ModelError::Missing { .. } | ModelError::Pull { .. } => ErrorKind::MissingModel,
-        ModelError::Runtime { .. } | ModelError::Damaged { .. } | ModelError::Template { .. } => ErrorKind::DamagedModel,
+        ModelError::Runtime { .. } | ModelError::Damaged { .. } | ModelError::Template { .. } => {
+            ErrorKind::DamagedModel
+        }
         ModelError::PromptTooLong { .. } => ErrorKind::QuestionTooLong,
         ModelError::CpuFeature { .. } => ErrorKind::UnsupportedCpu,
         ModelError::Io(_) => ErrorKind::Io,

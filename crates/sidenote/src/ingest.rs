@@ -12,7 +12,9 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use sidenote_index::{DocumentId, EmbeddingModelInfo, Fingerprint, Index, IndexWriter, NewChunk, NewDocument, StoredDocument};
+use sidenote_index::{
+    DocumentId, EmbeddingModelInfo, Fingerprint, Index, IndexWriter, NewChunk, NewDocument, StoredDocument,
+};
 use sidenote_model::{CancelToken, Embedder};
 use sidenote_text::{Chunk, ChunkOptions, Document, TokenCounter, chunk_document, embedded_hash};
 
@@ -158,7 +160,11 @@ struct Prepared {
 enum Content {
     /// The bytes are those that are known.
     Same([u8; 32]),
-    Read { sha256: [u8; 32], document: Box<Document>, chunks: Vec<Chunk> },
+    Read {
+        sha256: [u8; 32],
+        document: Box<Document>,
+        chunks: Vec<Chunk>,
+    },
 }
 
 /// One ingest at work.
@@ -273,7 +279,13 @@ impl Ingestion<'_> {
                         let count = chunks.len();
                         let embedded = self.embed(chunks, &mut |embedded| {
                             chunks_embedded += embedded;
-                            progress(IngestEvent::Progress { files_done, files_total, bytes_done, bytes_total, chunks_embedded });
+                            progress(IngestEvent::Progress {
+                                files_done,
+                                files_total,
+                                bytes_done,
+                                bytes_total,
+                                chunks_embedded,
+                            });
                         })?;
                         // Stopped in the middle of a document: the next ingest reads it again from its beginning.
                         let Some(chunks) = embedded else { break };

@@ -1,6 +1,6 @@
 //! Sentences of a passage, and which of them speak of something.
 
-use std::collections::HashSet;
+use std::{cmp::Ordering, collections::HashSet};
 
 use sidenote_text::{Span, sentences};
 
@@ -9,8 +9,8 @@ use crate::terms::{Term, term_set};
 /// Longest snippet of a search hit, in bytes. About three lines on a terminal.
 pub(crate) const SNIPPET_BYTES: usize = 320;
 
-/// The run of neighbouring sentences, at most `max_bytes` long, that holds most of `wanted`; the earlier of equals, and
-/// the shorter. A single sentence that is longer is returned whole. Offsets are into `text`.
+/// The run of neighbouring sentences, at most `max_bytes` long, that holds most of `wanted`; of equals the shorter, then the
+/// earlier. A single sentence that is longer is returned whole. Offsets are into `text`.
 pub(crate) fn best_window(text: &str, wanted: &HashSet<Term>, max_bytes: usize) -> Span {
     let spans = sentences(text);
     let held: Vec<HashSet<Term>> =
@@ -24,8 +24,11 @@ pub(crate) fn best_window(text: &str, wanted: &HashSet<Term>, max_bytes: usize) 
                 break;
             }
             seen.extend(held[last].intersection(wanted));
-            let better = best.is_none_or(|(most, shortest)| {
-                seen.len() > most || (seen.len() == most && window.start == shortest.start && most == 0)
+            let better = best.is_none_or(|(most, kept): (usize, Span)| match seen.len().cmp(&most) {
+                // Nothing speaks of it: as much of the beginning as fits.
+                Ordering::Equal if most == 0 => window.start == kept.start,
+                Ordering::Equal => window.len() < kept.len(),
+                more_or_less => more_or_less == Ordering::Greater,
             });
             if better {
                 best = Some((seen.len(), window));

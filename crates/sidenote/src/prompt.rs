@@ -13,9 +13,6 @@ use crate::context::Passage;
 /// The instruction for answering.
 const ANSWER_SYSTEM: &str = include_str!("prompts/answer_system.txt");
 
-/// What the model is told to write when the passages do not hold the answer.
-pub(crate) const REFUSAL: &str = "NOT SAID";
-
 /// The messages of a question over its passages.
 pub(crate) fn answer_messages(passages: &[Passage], question: &str) -> Vec<ChatMessage> {
     let mut content = String::new();
@@ -36,9 +33,14 @@ pub(crate) fn is_refusal(draft: &str) -> bool {
     let folded: String = folded.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
     let folded = folded.split_whitespace().collect::<Vec<_>>().join(" ");
     folded.is_empty()
-        || ["not said", "not specified in the passages", "not mentioned in the passages", "not provided in the passages"]
-            .iter()
-            .any(|refusal| folded.contains(refusal))
+        || [
+            "not said",
+            "not specified in the passages",
+            "not mentioned in the passages",
+            "not provided in the passages",
+        ]
+        .iter()
+        .any(|refusal| folded.contains(refusal))
         || folded.starts_with("the documents do not say")
         || folded.starts_with("the passages do not")
 }
@@ -54,7 +56,9 @@ mod tests {
             Passage::of(2, "Handbook > Lunch", "Lunch is at noon."),
         ];
         let messages = answer_messages(&passages, " Who approves travel expenses? ");
-        insta::assert_snapshot!(messages.iter().map(|m| format!("<{:?}>\n{}\n", m.role, m.content)).collect::<String>());
+        insta::assert_snapshot!(
+            messages.iter().map(|m| format!("<{:?}>\n{}\n", m.role, m.content)).collect::<String>()
+        );
     }
 
     #[test]

@@ -38,13 +38,7 @@ impl SearchRequest {
     /// Ten hits by both legs, in all collections.
     pub fn new(query: impl Into<String>) -> Self {
         let defaults = Search::default();
-        Self {
-            query: query.into(),
-            limit: defaults.limit,
-            mode: defaults.mode,
-            collection: None,
-            path_prefix: None,
-        }
+        Self { query: query.into(), limit: defaults.limit, mode: defaults.mode, collection: None, path_prefix: None }
     }
 
     pub(crate) fn filter(&self) -> Filter {
@@ -159,10 +153,8 @@ pub(crate) fn retrieve(
         SearchMode::Lexical => (1.0, 0.0),
         SearchMode::Dense => (0.0, 1.0),
     };
-    let legs = [
-        Leg { scores: &lexical_scores, weight: lexical_weight },
-        Leg { scores: &dense_scores, weight: dense_weight },
-    ];
+    let legs =
+        [Leg { scores: &lexical_scores, weight: lexical_weight }, Leg { scores: &dense_scores, weight: dense_weight }];
     let mut fused = fuse_scores(&legs, settings.fusion);
     fused.truncate(request.limit);
 

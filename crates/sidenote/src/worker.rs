@@ -69,9 +69,9 @@ fn reason(error: &sidenote_model::ModelError) -> String {
 
 /// This program, where starting it again gives a worker.
 pub(crate) fn own_program() -> Option<Result<PathBuf, Error>> {
-    MAIN_PASSES_HERE.load(Ordering::Relaxed).then(|| {
-        std::env::current_exe().map_err(|source| Error::Io { doing: "finding this program".into(), source })
-    })
+    MAIN_PASSES_HERE
+        .load(Ordering::Relaxed)
+        .then(|| std::env::current_exe().map_err(|source| Error::Io { doing: "finding this program".into(), source }))
 }
 
 #[derive(Serialize, Deserialize)]
