@@ -33,10 +33,8 @@ pub fn probe_main(path: &Path) -> ExitCode {
     match probe_gguf(path) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let reason = match error {
-                ModelError::Damaged { reason, .. } => reason,
-                other => other.to_string(),
-            };
+            // The path is known to who asked, and comes back in their own message.
+            let reason = if let ModelError::Damaged { reason, .. } = error { reason } else { error.to_string() };
             let _ = writeln!(std::io::stderr(), "{reason}");
             ExitCode::from(2)
         }

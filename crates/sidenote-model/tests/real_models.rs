@@ -19,6 +19,7 @@ fn models_dir() -> PathBuf {
 }
 
 /// The file, or `None` after saying that the test is skipped.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn model_file(name: &str) -> Option<PathBuf> {
     let path = models_dir().join(name);
     if path.is_file() {
