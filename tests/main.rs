@@ -1,6 +1,8 @@
 //! The `sidenote` binary as a user meets it: real files, the real embedding model, a small real language model, exit
 //! codes, what is printed where.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cli {
     mod ask;
     mod configuration;

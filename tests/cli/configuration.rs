@@ -74,10 +74,8 @@ fn every_key_can_be_set_in_the_environment() {
     let keys = sidenote::Config::keys();
     for key in &keys {
         let (section, name) = key.split_once('.').unwrap();
-        let text = match &defaults[section][name] {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+        let value = &defaults[section][name];
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let text = if section == "paths" { "folder".to_owned() } else { text };
         sandbox.set(&format!("SIDENOTE_{}_{}", section.to_uppercase(), name.to_uppercase()), text);
     }

@@ -37,6 +37,7 @@ impl Sandbox {
     }
 
     /// One with models; `None`, and said so, where this machine has none.
+    #[expect(clippy::print_stderr, reason = "a skip must be seen")]
     pub(super) fn with_models() -> Option<Self> {
         let folder = models_folder();
         let missing: Vec<&str> = MODELS.into_iter().filter(|name| !folder.join(name).is_dir()).collect();
