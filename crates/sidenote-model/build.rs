@@ -23,7 +23,21 @@ fn x86_features(native: bool) -> Vec<&'static str> {
     macro_rules! note {
         ($($name:tt),*) => { $( if std::is_x86_feature_detected!($name) { features.push($name); } )* };
     }
-    note!("sse4.2", "avx", "avx2", "bmi2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "avx512vbmi", "avx512vnni", "avx512bf16", "avxvnni");
+    note!(
+        "sse4.2",
+        "avx",
+        "avx2",
+        "bmi2",
+        "fma",
+        "f16c",
+        "avx512f",
+        "avx512bw",
+        "avx512vl",
+        "avx512vbmi",
+        "avx512vnni",
+        "avx512bf16",
+        "avxvnni"
+    );
     features
 }
 

@@ -77,7 +77,7 @@ impl Progress {
             Talk::Bar => {
                 if self.bar.length() != Some(total) {
                     self.bar
-                        .set_style(style("{spinner} [{bar:28}] {percent:>3}% {msg}, {eta} left").progress_chars("=> "));
+                        .set_style(style("{spinner} [{bar:20}] {percent:>3}% {msg}, {eta} left").progress_chars("=> "));
                     self.bar.set_length(total);
                 }
                 self.bar.set_position(done);
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_templates_parse() {
-        for template in ["{spinner} {msg}", "{spinner} [{bar:28}] {percent:>3}% {msg}, {eta} left"] {
+        for template in ["{spinner} {msg}", "{spinner} [{bar:20}] {percent:>3}% {msg}, {eta} left"] {
             ProgressStyle::with_template(template).unwrap();
         }
     }

@@ -115,7 +115,9 @@ impl ModelError {
         match self {
             Self::Missing { hint, .. } | Self::Pull { hint, .. } => Some(hint),
             Self::Runtime { .. } => Some("`sidenote models pull` fetches a runtime that works; 1.24 is the oldest"),
-            Self::Damaged { .. } => Some("`sidenote models verify` checks the files, `sidenote models pull` fetches them again"),
+            Self::Damaged { .. } => {
+                Some("`sidenote models verify` checks the files, `sidenote models pull` fetches them again")
+            }
             Self::CpuFeature { .. } => Some("build it on this machine: cargo build --release"),
             Self::PromptTooLong { .. } => Some("ask a shorter question or raise `generation.context_tokens`"),
             Self::Request(_)

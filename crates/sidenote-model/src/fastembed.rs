@@ -73,7 +73,11 @@ struct Job {
 
 impl std::fmt::Debug for OnnxEmbedder {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("OnnxEmbedder").field("info", &self.info).field("workers", &self.workers.len()).finish_non_exhaustive()
+        formatter
+            .debug_struct("OnnxEmbedder")
+            .field("info", &self.info)
+            .field("workers", &self.workers.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,10 +97,8 @@ impl OnnxEmbedder {
         let environment = load_runtime(&paths.runtime)?;
         let tokenizer_file = fs_err::read(&paths.tokenizer)?;
         let tokenizer = counting_tokenizer(&tokenizer_file).map_err(|reason| damaged(&paths.tokenizer, reason))?;
-        let special_tokens = tokenizer
-            .encode_fast("", true)
-            .map_err(|error| damaged(&paths.tokenizer, error.to_string()))?
-            .len();
+        let special_tokens =
+            tokenizer.encode_fast("", true).map_err(|error| damaged(&paths.tokenizer, error.to_string()))?.len();
         let model_file = fs_err::read(&paths.model)?;
 
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
@@ -107,9 +109,11 @@ impl OnnxEmbedder {
         let mut workers = Vec::with_capacity(count);
         let mut dimensions = 0;
         for number in 0..count {
-            let mut session = open_session(&environment, &model_file, &tokenizer_file).map_err(|reason| damaged(&paths.model, reason))?;
+            let mut session = open_session(&environment, &model_file, &tokenizer_file)
+                .map_err(|reason| damaged(&paths.model, reason))?;
             if number == 0 {
-                dimensions = embed_one(&mut session, "dimensions").map_err(|reason| damaged(&paths.model, reason))?.len();
+                dimensions =
+                    embed_one(&mut session, "dimensions").map_err(|reason| damaged(&paths.model, reason))?.len();
             }
             let jobs = Arc::clone(&jobs);
             let worker = std::thread::Builder::new()
@@ -132,7 +136,11 @@ impl OnnxEmbedder {
         if text.len() + self.info.special_tokens > POSITIONS {
             let tokens = self.count_tokens(text) + self.info.special_tokens;
             if tokens > POSITIONS {
-                tracing::warn!(tokens, limit = POSITIONS, "a text is longer than the embedding model reads; its end is not in the vector");
+                tracing::warn!(
+                    tokens,
+                    limit = POSITIONS,
+                    "a text is longer than the embedding model reads; its end is not in the vector"
+                );
             }
         }
     }
@@ -175,7 +183,9 @@ impl Embedder for OnnxEmbedder {
             answers += 1;
             match answer {
                 Ok(vector) => vectors[index] = vector,
-                Err(reason) if first_failure.as_ref().is_none_or(|(first, _)| index < *first) => first_failure = Some((index, reason)),
+                Err(reason) if first_failure.as_ref().is_none_or(|(first, _)| index < *first) => {
+                    first_failure = Some((index, reason))
+                }
                 Err(_) => (),
             }
         }
@@ -200,7 +210,8 @@ fn serve(session: &mut TextEmbedding, jobs: &Mutex<Receiver<Job>>) {
         // The lock is held while waiting: exactly one worker waits at the queue, the others at the lock.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        let answer = catch_unwind(AssertUnwindSafe(|| embed_one(session, &job.text))).unwrap_or_else(|_| Err("the runtime panicked".to_owned()));
+        let answer = catch_unwind(AssertUnwindSafe(|| embed_one(session, &job.text)))
+            .unwrap_or_else(|_| Err("the runtime panicked".to_owned()));
         // Nobody waits for it any more: fine.
         let _ = job.reply.send((job.index, answer));
     }

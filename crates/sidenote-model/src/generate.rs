@@ -121,7 +121,14 @@ impl GenerateRequest {
     /// Greedy, without grammar or stop texts.
     #[must_use]
     pub fn greedy(prompt: Prompt, max_tokens: usize) -> Self {
-        Self { prompt, max_tokens, stop: Vec::new(), grammar: None, sampling: Sampling::Greedy, cancel: CancelToken::new() }
+        Self {
+            prompt,
+            max_tokens,
+            stop: Vec::new(),
+            grammar: None,
+            sampling: Sampling::Greedy,
+            cancel: CancelToken::new(),
+        }
     }
 }
 
@@ -212,7 +219,11 @@ pub trait Generator: Send + Sync {
     /// # Errors
     /// [`ModelError::PromptTooLong`] and [`ModelError::Request`] before anything is evaluated, [`ModelError::Inference`]
     /// where llama.cpp fails.
-    fn generate(&self, request: &GenerateRequest, on_token: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<Generation, ModelError>;
+    fn generate(
+        &self,
+        request: &GenerateRequest,
+        on_token: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, ModelError>;
 
     /// For each continuation, the natural logarithm of the probability that the model gives it after the prompt (the sum
     /// over its tokens; 0 for an empty one). Each is tokenised by itself, as content.

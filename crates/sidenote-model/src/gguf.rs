@@ -41,7 +41,10 @@ impl GgufSummary {
     pub fn description(&self) -> String {
         let mut words = vec![self.architecture.clone()];
         words.extend(self.size_label.clone());
-        words.extend(self.file_type.map(|number| file_type_name(number).map_or_else(|| format!("file type {number}"), str::to_owned)));
+        words.extend(
+            self.file_type
+                .map(|number| file_type_name(number).map_or_else(|| format!("file type {number}"), str::to_owned)),
+        );
         words.join(" ")
     }
 }
@@ -53,7 +56,8 @@ impl GgufSummary {
 /// itself, or holds a model that generates no text.
 pub fn read_gguf(path: &Path) -> Result<GgufSummary, ModelError> {
     if !path.is_file() {
-        let hint = "`sidenote models pull` fetches the default model; `generation.model` in config.toml names another".to_owned();
+        let hint = "`sidenote models pull` fetches the default model; `generation.model` in config.toml names another"
+            .to_owned();
         return Err(ModelError::Missing { path: path.to_owned(), hint });
     }
     let file = fs_err::File::open(path)?;
@@ -138,7 +142,9 @@ impl<R: Read + Seek> Bounded<R> {
             let kind = u32::from_le_bytes(self.bytes()?);
             let offset = self.u64()?;
             let bytes = match block_of(kind) {
-                Some((per_block, block_bytes)) => elements.div_ceil(per_block).checked_mul(block_bytes).ok_or_else(wrong)?,
+                Some((per_block, block_bytes)) => {
+                    elements.div_ceil(per_block).checked_mul(block_bytes).ok_or_else(wrong)?
+                }
                 // A type newer than this table: only its start can be checked.
                 None => 0,
             };
@@ -222,7 +228,8 @@ impl<R: Read + Seek> Bounded<R> {
         self.check(length)?;
         if length < 1 << 12 {
             // Most skips are short strings of a vocabulary: reading them keeps the buffer, seeking would drop it.
-            let taken = std::io::copy(&mut self.inner.by_ref().take(length), &mut std::io::sink()).map_err(|error| error.to_string())?;
+            let taken = std::io::copy(&mut self.inner.by_ref().take(length), &mut std::io::sink())
+                .map_err(|error| error.to_string())?;
             if taken != length {
                 return Err("the file became shorter".to_owned());
             }
@@ -408,7 +415,10 @@ mod tests {
     #[test]
     fn a_model_that_only_encodes_is_refused_by_name() {
         let mut file = small();
-        let at = file.windows(13).position(|window| window == [&5_u64.to_le_bytes()[..], b"qwen2"].concat()).expect("the architecture");
+        let at = file
+            .windows(13)
+            .position(|window| window == [&5_u64.to_le_bytes()[..], b"qwen2"].concat())
+            .expect("the architecture");
         file.splice(at..at + 13, [&4_u64.to_le_bytes()[..], b"bert"].concat());
         assert!(read(&file).expect_err("refused").to_string().contains("architecture `bert` generates no text"));
     }

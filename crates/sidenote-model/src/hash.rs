@@ -30,7 +30,15 @@ impl HashEmbedder {
         for byte in Sha256::digest(name.as_bytes()) {
             let _ = write!(sha256_hex, "{byte:02x}");
         }
-        Self { info: EmbedderInfo { name: name.to_owned(), sha256_hex, dimensions: DIMENSIONS, max_tokens: 256, special_tokens: 2 } }
+        Self {
+            info: EmbedderInfo {
+                name: name.to_owned(),
+                sha256_hex,
+                dimensions: DIMENSIONS,
+                max_tokens: 256,
+                special_tokens: 2,
+            },
+        }
     }
 }
 
@@ -119,7 +127,13 @@ mod tests {
     fn texts_that_share_words_are_nearer_and_all_have_length_one() {
         let embedder = HashEmbedder::new();
         let vectors = embedder
-            .embed(&["The boiler was repaired in March.", "Who repaired the boiler?", "Quarterly revenue grew.", "", "…!"])
+            .embed(&[
+                "The boiler was repaired in March.",
+                "Who repaired the boiler?",
+                "Quarterly revenue grew.",
+                "",
+                "…!",
+            ])
             .expect("cannot fail");
         assert!(cosine(&vectors[0], &vectors[1]) > cosine(&vectors[0], &vectors[2]) + 0.2);
         for vector in &vectors {

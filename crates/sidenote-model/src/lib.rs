@@ -34,7 +34,8 @@ pub use embed::{Embedder, EmbedderInfo};
 pub use error::ModelError;
 pub use fastembed::{EmbedderOptions, OnnxEmbedder, OnnxModelPaths};
 pub use generate::{
-    CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, Prompt, Role, Sampling, StopReason, Timings, TokenId,
+    CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, Prompt, Role, Sampling,
+    StopReason, Timings, TokenId,
 };
 pub use gguf::{GgufSummary, read_gguf};
 pub use hash::HashEmbedder;

@@ -28,7 +28,10 @@ use crate::gguf::read_gguf;
 use crate::llama_thread::{Command, Event, Setup, start};
 use crate::stamp::file_sha256;
 use crate::template::{ChatTemplate, Part};
-use crate::{CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason, TokenId, cpu, probe};
+use crate::{
+    CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason,
+    TokenId, cpu, probe,
+};
 
 /// Called while a model loads, with the share that is loaded, 0 to 1. `false` gives the loading up.
 pub type LoadProgress = Arc<dyn Fn(f32) -> bool + Send + Sync>;
@@ -53,7 +56,14 @@ pub struct LlamaOptions {
 
 impl Default for LlamaOptions {
     fn default() -> Self {
-        Self { name: "gguf".to_owned(), context_tokens: 0, threads: 0, prefill_tokens: 256, probe: None, progress: None }
+        Self {
+            name: "gguf".to_owned(),
+            context_tokens: 0,
+            threads: 0,
+            prefill_tokens: 256,
+            probe: None,
+            progress: None,
+        }
     }
 }
 
@@ -108,7 +118,11 @@ impl LlamaGenerator {
         let sha256_hex = file_sha256(path)?;
         let trained = summary.trained_context_tokens.and_then(|tokens| usize::try_from(tokens).ok()).unwrap_or(0);
         let known = if trained == 0 { DEFAULT_CONTEXT_TOKENS } else { trained };
-        let wanted = if options.context_tokens == 0 { known.min(DEFAULT_CONTEXT_TOKENS) } else { options.context_tokens.min(known) };
+        let wanted = if options.context_tokens == 0 {
+            known.min(DEFAULT_CONTEXT_TOKENS)
+        } else {
+            options.context_tokens.min(known)
+        };
         let context_tokens = wanted.max(MIN_CONTEXT_TOKENS.min(known));
         let setup = Setup {
             name: options.name.clone(),
@@ -124,7 +138,11 @@ impl LlamaGenerator {
         tracing::info!(model = %options.name, context_tokens, threads, milliseconds = started.elapsed().as_millis(), "generator loaded");
 
         let special = |token: LlamaToken| {
-            if token.0 < 0 { String::new() } else { model.vocab().text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default() }
+            if token.0 < 0 {
+                String::new()
+            } else {
+                model.vocab().text(token).map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+            }
         };
         let (bos, eos) = (special(model.vocab().bos()), special(model.vocab().eos()));
         if summary.chat_template.is_none() {
@@ -229,12 +247,21 @@ impl Generator for LlamaGenerator {
         Ok(Prompt { tokens: tokens.into_iter().map(|token| TokenId(token.0)).collect(), text, cuts })
     }
 
-    fn generate(&self, request: &GenerateRequest, on_token: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<Generation, ModelError> {
+    fn generate(
+        &self,
+        request: &GenerateRequest,
+        on_token: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, ModelError> {
         self.check(&request.prompt)?;
         let (events, received) = channel();
         // The callback's wish to stop ends this request only, so it has a token of its own beside the caller's.
         let enough = CancelToken::new();
-        self.send(Command::Generate { request: Box::new(request.clone()), enough: enough.clone(), events, asked: Instant::now() })?;
+        self.send(Command::Generate {
+            request: Box::new(request.clone()),
+            enough: enough.clone(),
+            events,
+            asked: Instant::now(),
+        })?;
         let mut text = String::new();
         for event in received {
             match event {
@@ -260,7 +287,8 @@ impl Generator for LlamaGenerator {
 
     fn score(&self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f32>, ModelError> {
         self.check(prompt)?;
-        let continuations: Vec<Vec<LlamaToken>> = continuations.iter().map(|text| self.tokenize(text, false, false)).collect();
+        let continuations: Vec<Vec<LlamaToken>> =
+            continuations.iter().map(|text| self.tokenize(text, false, false)).collect();
         let longest = continuations.iter().map(Vec::len).max().unwrap_or(0);
         let tokens = prompt.tokens.len() + longest;
         if tokens > self.info.context_tokens {

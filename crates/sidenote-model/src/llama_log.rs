@@ -31,7 +31,11 @@ pub(crate) fn clear_last_words() {
 /// The last errors and warnings since, oldest first, or `otherwise`.
 pub(crate) fn last_words(otherwise: &str) -> String {
     let lines = LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
-    if lines.is_empty() { otherwise.to_owned() } else { lines.iter().map(String::as_str).collect::<Vec<_>>().join("; ") }
+    if lines.is_empty() {
+        otherwise.to_owned()
+    } else {
+        lines.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
+    }
 }
 
 #[expect(unsafe_code, reason = "a C callback")]
@@ -46,7 +50,8 @@ unsafe extern "C" fn receive(level: llama_cpp_sys_2::ggml_log_level, text: *cons
         return;
     }
     // Lines come from files that others wrote: no control characters into terminals and logs.
-    let line: String = line.chars().map(|character| if character.is_control() { ' ' } else { character }).take(KEPT_BYTES).collect();
+    let line: String =
+        line.chars().map(|character| if character.is_control() { ' ' } else { character }).take(KEPT_BYTES).collect();
     if level == llama_cpp_sys_2::GGML_LOG_LEVEL_ERROR || level == llama_cpp_sys_2::GGML_LOG_LEVEL_WARN {
         if level == llama_cpp_sys_2::GGML_LOG_LEVEL_ERROR {
             tracing::debug!(target: "llama.cpp", severity = "error", "{line}");

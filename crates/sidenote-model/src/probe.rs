@@ -86,7 +86,8 @@ fn run_probe(program: &Path, path: &Path, patience: Duration) -> Result<(), Mode
         std::thread::sleep(Duration::from_millis(10));
     };
     let words = reader.join().unwrap_or_default();
-    let words: String = words.trim().chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let words: String =
+        words.trim().chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     match status {
         None => Err(damaged(format!("trying it took longer than {} seconds", patience.as_secs()))),
         Some(status) if status.success() => Ok(()),

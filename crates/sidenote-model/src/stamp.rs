@@ -34,10 +34,12 @@ impl Stamp {
     /// Writes a stamp for `path`. A folder that cannot be written only costs the time next time.
     pub(crate) fn write(path: &Path, sha256: &str, probed_by: Option<&str>) -> std::io::Result<Self> {
         let (bytes, modified_ns, inode) = identity(path)?;
-        let stamp = Self { bytes, modified_ns, inode, sha256: sha256.to_owned(), probed_by: probed_by.map(str::to_owned) };
+        let stamp =
+            Self { bytes, modified_ns, inode, sha256: sha256.to_owned(), probed_by: probed_by.map(str::to_owned) };
         if let Some(place) = stamp_path(path) {
             let draft = place.with_extension(format!("stamp-{}", std::process::id()));
-            let written = fs_err::write(&draft, serde_json::to_vec(&stamp)?).and_then(|()| fs_err::rename(&draft, &place));
+            let written =
+                fs_err::write(&draft, serde_json::to_vec(&stamp)?).and_then(|()| fs_err::rename(&draft, &place));
             if let Err(error) = written {
                 tracing::debug!(%error, "the stamp of a model file could not be kept");
             }

@@ -90,7 +90,9 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> { Err(Error::new(ErrorKind::InvalidOperation, message)) });
+        environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+            Err(Error::new(ErrorKind::InvalidOperation, message))
+        });
         if with_date {
             environment.add_function("strftime_now", |format: String| today(&format));
         }
@@ -107,11 +109,18 @@ impl ChatTemplate {
 }
 
 /// The rendered text, cut where the marks stand.
-fn cut_at_marks(rendered: &str, marks: &[String], messages: &[ChatMessage], fold_mark: &str) -> Result<Vec<Part>, String> {
+fn cut_at_marks(
+    rendered: &str,
+    marks: &[String],
+    messages: &[ChatMessage],
+    fold_mark: &str,
+) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     let mut rest = rendered;
     let mut seen = vec![false; marks.len()];
-    while let Some((start, number)) = marks.iter().enumerate().filter_map(|(number, mark)| Some((rest.find(mark.as_str())?, number))).min() {
+    while let Some((start, number)) =
+        marks.iter().enumerate().filter_map(|(number, mark)| Some((rest.find(mark.as_str())?, number))).min()
+    {
         let mut before = &rest[..start];
         let mut after = &rest[start + marks[number].len()..];
         let mut content = messages[number].content.as_str();
@@ -159,11 +168,16 @@ fn push_content(parts: &mut Vec<Part>, role: Role, content: &str, fold_mark: &st
 /// The same messages with the system texts put before the first user message, the mark between them. `None` where there is
 /// nothing to fold.
 fn fold_system(messages: &[ChatMessage], mark: &str) -> Option<Vec<ChatMessage>> {
-    let system: Vec<&str> = messages.iter().filter(|message| message.role == Role::System).map(|message| message.content.as_str()).collect();
+    let system: Vec<&str> = messages
+        .iter()
+        .filter(|message| message.role == Role::System)
+        .map(|message| message.content.as_str())
+        .collect();
     if system.is_empty() {
         return None;
     }
-    let mut folded: Vec<ChatMessage> = messages.iter().filter(|message| message.role != Role::System).cloned().collect();
+    let mut folded: Vec<ChatMessage> =
+        messages.iter().filter(|message| message.role != Role::System).cloned().collect();
     let first = folded.iter_mut().find(|message| message.role == Role::User)?;
     first.content = format!("{}\n\n{mark}{}", system.join("\n\n"), first.content);
     Some(folded)
@@ -198,8 +212,20 @@ fn describe(error: &Error) -> String {
 
 /// Today in UTC for the few formats that templates ask for.
 fn today(format: &str) -> String {
-    const MONTHS: [&str; 12] =
-        ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
     let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     let (year, month, day) = civil_date(seconds / 86_400);
     let month_name = MONTHS[usize::try_from(month - 1).unwrap_or(0) % 12];
@@ -260,14 +286,21 @@ mod tests {
     }
 
     fn text(parts: &[Part]) -> String {
-        parts.iter().map(|part| match part { Part::Format(text) | Part::Content(text) => text.as_str(), Part::Cut => "" }).collect()
+        parts
+            .iter()
+            .map(|part| match part {
+                Part::Format(text) | Part::Content(text) => text.as_str(),
+                Part::Cut => "",
+            })
+            .collect()
     }
 
     fn render(source: &str, turns: &[(Role, &str)]) -> Result<Vec<Part>, String> {
         ChatTemplate::new(Some(source.to_owned()), "<s>", "</s>").render(&chat(turns))
     }
 
-    const TURNS: [(Role, &str); 4] = [(Role::System, "Be brief. "), (Role::User, "Hi\n"), (Role::Assistant, "Hello"), (Role::User, " 1 < 2?")];
+    const TURNS: [(Role, &str); 4] =
+        [(Role::System, "Be brief. "), (Role::User, "Hi\n"), (Role::Assistant, "Hello"), (Role::User, " 1 < 2?")];
 
     #[test]
     fn chatml_keeps_every_byte_of_the_contents() {
@@ -283,9 +316,15 @@ mod tests {
 
     #[test]
     fn the_chatml_of_qwen_takes_the_given_system_text_or_its_own() {
-        assert!(text(&render(CHATML_WITH_DEFAULT_SYSTEM, &TURNS).expect("rendered")).starts_with("<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\nHi\n<|im_end|>"));
+        assert!(
+            text(&render(CHATML_WITH_DEFAULT_SYSTEM, &TURNS).expect("rendered"))
+                .starts_with("<|im_start|>system\nBe brief. <|im_end|>\n<|im_start|>user\nHi\n<|im_end|>")
+        );
         let without = render(CHATML_WITH_DEFAULT_SYSTEM, &TURNS[1..2]).expect("rendered");
-        assert_eq!(text(&without), "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n");
+        assert_eq!(
+            text(&without),
+            "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\nHi\n<|im_end|>\n<|im_start|>assistant\n"
+        );
     }
 
     #[test]
@@ -299,19 +338,26 @@ mod tests {
 
     #[test]
     fn templates_without_a_system_role_get_it_with_the_first_question() {
-        assert_eq!(text(&render(MISTRAL, &TURNS).expect("rendered")), "<s>[INST] Be brief. \n\nHi\n [/INST]Hello</s>[INST]  1 < 2? [/INST]");
+        assert_eq!(
+            text(&render(MISTRAL, &TURNS).expect("rendered")),
+            "<s>[INST] Be brief. \n\nHi\n [/INST]Hello</s>[INST]  1 < 2? [/INST]"
+        );
         assert_eq!(
             text(&render(GEMMA, &TURNS).expect("rendered")),
             "<s><start_of_turn>user\nBe brief. \n\nHi<end_of_turn>\n<start_of_turn>model\nHello<end_of_turn>\n<start_of_turn>user\n1 < 2?<end_of_turn>\n<start_of_turn>model\n"
         );
-        assert_eq!(text(&render(DROPS_SYSTEM, &TURNS[..2]).expect("rendered")), "<user>Be brief. \n\nHi\n</user><assistant>");
+        assert_eq!(
+            text(&render(DROPS_SYSTEM, &TURNS[..2]).expect("rendered")),
+            "<user>Be brief. \n\nHi\n</user><assistant>"
+        );
     }
 
     #[test]
     fn shared_stretches_end_after_the_system_text_and_before_earlier_answers() {
         for source in [CHATML, LLAMA_3, MISTRAL, GEMMA] {
             let parts = render(source, &TURNS).expect("rendered");
-            let at: Vec<usize> = parts.iter().enumerate().filter(|(_, part)| **part == Part::Cut).map(|(at, _)| at).collect();
+            let at: Vec<usize> =
+                parts.iter().enumerate().filter(|(_, part)| **part == Part::Cut).map(|(at, _)| at).collect();
             assert_eq!(at.len(), 2);
             assert!(matches!(&parts[at[0] - 1], Part::Content(text) if text.starts_with("Be brief.")), "{parts:?}");
             assert_eq!(parts[at[1] + 1], Part::Content("Hello".to_owned()));
@@ -323,7 +369,10 @@ mod tests {
 
     #[test]
     fn python_methods_work() {
-        assert_eq!(text(&render(PYTHON_METHODS, &TURNS[..2]).expect("rendered")), "<|SYSTEM|>Be brief. <|USER|>Hi\n<|ASSISTANT|>");
+        assert_eq!(
+            text(&render(PYTHON_METHODS, &TURNS[..2]).expect("rendered")),
+            "<|SYSTEM|>Be brief. <|USER|>Hi\n<|ASSISTANT|>"
+        );
     }
 
     #[test]
@@ -348,12 +397,15 @@ mod tests {
         assert!(render("{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}x{% endfor %}{% endfor %}{% endfor %}", &user).is_err());
         assert_eq!(render("{{ raise_exception('not today') }}", &user).expect_err("refused"), "not today (line 1)");
         assert_eq!(render("hello", &user).expect_err("dropped"), "it leaves out a message of the role `user`");
-        assert!(render(MISTRAL, &[(Role::User, "a"), (Role::User, "b")]).expect_err("refused").contains("must alternate"));
+        assert!(
+            render(MISTRAL, &[(Role::User, "a"), (Role::User, "b")]).expect_err("refused").contains("must alternate")
+        );
     }
 
     #[test]
     fn a_template_that_needs_the_date_gets_it() {
-        let parts = render("{{ strftime_now('%Y-%m-%d') }} {{ messages[0].content }}", &[(Role::User, "x")]).expect("rendered");
+        let parts =
+            render("{{ strftime_now('%Y-%m-%d') }} {{ messages[0].content }}", &[(Role::User, "x")]).expect("rendered");
         let text = text(&parts);
         assert!(text.len() == 12 && text.starts_with("20") && text.ends_with(" x"), "{text}");
         assert_eq!(civil_date(0), (1970, 1, 1));

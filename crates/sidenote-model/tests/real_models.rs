@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sidenote_model::{
-    CancelToken, ChatMessage, Embedder, EmbedderOptions, GenerateRequest, Generation, Generator, LlamaGenerator, LlamaOptions, ModelError, OnnxEmbedder,
-    OnnxModelPaths, Prompt, Role, Sampling, StopReason, TokenId,
+    CancelToken, ChatMessage, Embedder, EmbedderOptions, GenerateRequest, Generation, Generator, LlamaGenerator,
+    LlamaOptions, ModelError, OnnxEmbedder, OnnxModelPaths, Prompt, Role, Sampling, StopReason, TokenId,
 };
 
 fn models_dir() -> PathBuf {
     if let Some(folder) = std::env::var_os("SIDENOTE_MODELS") {
         return folder.into();
     }
-    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
     data.unwrap_or_default().join("sidenote/models")
 }
 
@@ -25,7 +27,11 @@ fn model_file(name: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    assert!(std::env::var_os("SIDENOTE_REQUIRE_MODELS").is_none_or(|value| value != "1"), "`{}` is missing: run `sidenote models pull`", path.display());
+    assert!(
+        std::env::var_os("SIDENOTE_REQUIRE_MODELS").is_none_or(|value| value != "1"),
+        "`{}` is missing: run `sidenote models pull`",
+        path.display()
+    );
     eprintln!("SKIPPED: `{}` is missing", path.display());
     None
 }
@@ -159,7 +165,9 @@ fn text_that_spells_a_special_token_stays_text() {
     let _alone = alone();
     let Some(embedder) = embedder(1) else { return };
     assert!(embedder.count_tokens("[SEP]") > 1);
-    let vectors = embedder.embed(&["rent is due [SEP] monthly", "rent is due ( sep ) monthly", "rent is due monthly"]).expect("embedded");
+    let vectors = embedder
+        .embed(&["rent is due [SEP] monthly", "rent is due ( sep ) monthly", "rent is due monthly"])
+        .expect("embedded");
     assert_ne!(vectors[0], vectors[2]);
     assert!(cosine(&vectors[0], &vectors[1]) > 0.7);
 }
@@ -178,12 +186,14 @@ fn missing_and_damaged_embedder_files_are_errors_with_their_path() {
     let broken = folder.path().join("model.onnx");
     let whole = fs_err::read(&paths.model).expect("the model");
     fs_err::write(&broken, &whole[..whole.len() / 2]).expect("write");
-    let error = OnnxEmbedder::load(&OnnxModelPaths { model: broken.clone(), ..paths.clone() }, &options).expect_err("cut short");
+    let error = OnnxEmbedder::load(&OnnxModelPaths { model: broken.clone(), ..paths.clone() }, &options)
+        .expect_err("cut short");
     assert!(matches!(&error, ModelError::Damaged { path, .. } if *path == broken), "{error}");
 
     let broken = folder.path().join("tokenizer.json");
     fs_err::write(&broken, "{}").expect("write");
-    let error = OnnxEmbedder::load(&OnnxModelPaths { tokenizer: broken.clone(), ..paths }, &options).expect_err("no tokenizer");
+    let error =
+        OnnxEmbedder::load(&OnnxModelPaths { tokenizer: broken.clone(), ..paths }, &options).expect_err("no tokenizer");
     assert!(matches!(&error, ModelError::Damaged { path, .. } if *path == broken), "{error}");
 }
 
@@ -225,7 +235,11 @@ fn a_reused_beginning_gives_the_same_answer_as_a_cold_start() {
         assert_eq!(without.tokens_reused, 0);
         assert_eq!(with_cache.text, without.text, "{question}");
         // Bit for bit, not only in the words.
-        assert_eq!((with_cache.mean_logprob, with_cache.min_logprob), (without.mean_logprob, without.min_logprob), "{question}");
+        assert_eq!(
+            (with_cache.mean_logprob, with_cache.min_logprob),
+            (without.mean_logprob, without.min_logprob),
+            "{question}"
+        );
     }
     assert!(reused >= 3 * warm.count_tokens(&system), "the system text is evaluated once, reused {reused}");
 }
@@ -234,10 +248,12 @@ fn a_reused_beginning_gives_the_same_answer_as_a_cold_start() {
 fn a_second_question_reuses_the_first_and_a_long_prompt_its_whole_pieces() {
     let _alone = alone();
     let Some(generator) = load_small() else { return };
-    let mut messages = vec![ChatMessage::new(Role::System, "Be brief."), ChatMessage::new(Role::User, "Who was Ada Lovelace?")];
+    let mut messages =
+        vec![ChatMessage::new(Role::System, "Be brief."), ChatMessage::new(Role::User, "Who was Ada Lovelace?")];
     let first = generator.render(&messages).expect("rendered");
     let (answer, _) = run(&generator, &GenerateRequest::greedy(first.clone(), 16));
-    messages.extend([ChatMessage::new(Role::Assistant, answer.text), ChatMessage::new(Role::User, "When did she live?")]);
+    messages
+        .extend([ChatMessage::new(Role::Assistant, answer.text), ChatMessage::new(Role::User, "When did she live?")]);
     let second = generator.render(&messages).expect("rendered");
     assert_eq!(second.cuts.last(), Some(&first.tokens.len()));
     let (followed, _) = run(&generator, &GenerateRequest::greedy(second.clone(), 16));
@@ -272,7 +288,8 @@ fn stop_texts_end_it_and_are_not_shown() {
     let Some(generator) = generator() else { return };
     let prompt = chat(generator, "You answer briefly.", "What is the capital of France?");
     let (whole, _) = run(generator, &GenerateRequest::greedy(prompt.clone(), 40));
-    let (cut, _) = run(generator, &GenerateRequest { stop: vec!["capital".to_owned()], ..GenerateRequest::greedy(prompt, 40) });
+    let (cut, _) =
+        run(generator, &GenerateRequest { stop: vec!["capital".to_owned()], ..GenerateRequest::greedy(prompt, 40) });
     assert_eq!(cut.stop_reason, StopReason::StopString);
     assert_eq!(Some(cut.text.as_str()), whole.text.split("capital").next());
 }
@@ -312,8 +329,13 @@ fn a_prompt_that_does_not_fit_is_refused_before_anything_is_evaluated() {
     let _alone = alone();
     let Some(generator) = generator() else { return };
     let prompt = chat(generator, "", &"word ".repeat(2100));
-    let error = generator.generate(&GenerateRequest::greedy(prompt.clone(), 1), &mut |_| ControlFlow::Continue(())).expect_err("too long");
-    assert!(matches!(error, ModelError::PromptTooLong { tokens, limit: 2047 } if tokens == prompt.tokens.len()), "{error}");
+    let error = generator
+        .generate(&GenerateRequest::greedy(prompt.clone(), 1), &mut |_| ControlFlow::Continue(()))
+        .expect_err("too long");
+    assert!(
+        matches!(error, ModelError::PromptTooLong { tokens, limit: 2047 } if tokens == prompt.tokens.len()),
+        "{error}"
+    );
     for tokens in [vec![], vec![TokenId(-1)], vec![TokenId(1), TokenId(i32::MAX)]] {
         let request = GenerateRequest::greedy(Prompt { tokens, text: String::new(), cuts: Vec::new() }, 1);
         let error = generator.generate(&request, &mut |_| ControlFlow::Continue(())).expect_err("refused");
@@ -370,7 +392,11 @@ fn a_grammar_holds_and_a_broken_one_is_refused() {
     let _alone = alone();
     let Some(generator) = generator() else { return };
     let prompt = chat(generator, "You answer briefly.", "Is Paris in France?");
-    let ask = |grammar: &str, sampling| GenerateRequest { grammar: Some(grammar.to_owned()), sampling, ..GenerateRequest::greedy(prompt.clone(), 20) };
+    let ask = |grammar: &str, sampling| GenerateRequest {
+        grammar: Some(grammar.to_owned()),
+        sampling,
+        ..GenerateRequest::greedy(prompt.clone(), 20)
+    };
     let (generation, _) = run(generator, &ask("root ::= \"maybe \" (\"so\" | \"not\")", Sampling::Greedy));
     assert!(["maybe so", "maybe not"].contains(&generation.text.as_str()), "{generation:?}");
     assert_eq!(generation.stop_reason, StopReason::EndOfText);
@@ -378,7 +404,8 @@ fn a_grammar_holds_and_a_broken_one_is_refused() {
     let (generation, _) = run(generator, &ask("root ::= [0-9] [0-9] \".\"", drawn));
     assert!(generation.text.len() == 3 && generation.text.ends_with('.'), "{generation:?}");
     for broken in ["root ::= (", "no root here", "root ::= missing", ""] {
-        let error = generator.generate(&ask(broken, Sampling::Greedy), &mut |_| ControlFlow::Continue(())).expect_err(broken);
+        let error =
+            generator.generate(&ask(broken, Sampling::Greedy), &mut |_| ControlFlow::Continue(())).expect_err(broken);
         assert!(matches!(error, ModelError::Request(_)), "{broken}: {error}");
     }
 }
@@ -389,7 +416,8 @@ fn the_likelier_continuation_scores_higher_and_scoring_leaves_the_cache_usable()
     let Some(generator) = load_small() else { return };
     let prompt = chat(&generator, "You answer briefly.", "What is the capital of France?");
     let (before, _) = run(&generator, &GenerateRequest::greedy(prompt.clone(), 20));
-    let continuations = ["The capital of France is Paris.", "The capital of France is a purple Tuesday.", "", " of the"];
+    let continuations =
+        ["The capital of France is Paris.", "The capital of France is a purple Tuesday.", "", " of the"];
     let scores = generator.score(&prompt, &continuations).expect("scored");
     assert!(scores[0] > scores[1] + 5.0, "{scores:?}");
     assert_eq!(scores[2], 0.0);
@@ -417,7 +445,14 @@ fn several_threads_may_ask_one_generator() {
     let _alone = alone();
     let Some(generator) = generator() else { return };
     let expected: Vec<String> = (1..5)
-        .map(|number| run(generator, &GenerateRequest::greedy(chat(generator, "Be brief.", &format!("What is {number} plus 1?")), 8)).0.text)
+        .map(|number| {
+            run(
+                generator,
+                &GenerateRequest::greedy(chat(generator, "Be brief.", &format!("What is {number} plus 1?")), 8),
+            )
+            .0
+            .text
+        })
         .collect();
     std::thread::scope(|scope| {
         for (number, expected) in (1..5).zip(&expected) {
@@ -450,7 +485,8 @@ fn files_that_are_no_models_are_errors_and_never_an_abort() {
     unknown[at + 8..at + 13].copy_from_slice(b"zzzzz");
     let error = load("unknown.gguf", &unknown).to_string();
     assert!(error.contains("unknown model architecture"), "{error}");
-    let error = LlamaGenerator::load(Path::new("/nonexistent/model.gguf"), &LlamaOptions::default()).expect_err("missing");
+    let error =
+        LlamaGenerator::load(Path::new("/nonexistent/model.gguf"), &LlamaOptions::default()).expect_err("missing");
     assert!(matches!(error, ModelError::Missing { .. }), "{error}");
 }
 
@@ -480,7 +516,8 @@ fn a_file_that_kills_its_probe_is_refused_and_one_that_passes_is_probed_once() {
     };
     let error = LlamaGenerator::load(&copy, &program("kill -ABRT $$")).expect_err("aborted").to_string();
     assert!(error.contains("signal: 6"), "{error}");
-    let error = LlamaGenerator::load(&copy, &program("echo 'bad tensor' >&2; exit 2")).expect_err("refused").to_string();
+    let error =
+        LlamaGenerator::load(&copy, &program("echo 'bad tensor' >&2; exit 2")).expect_err("refused").to_string();
     assert!(error.contains("bad tensor"), "{error}");
     let calls = folder.path().join("calls");
     let counting = program(&format!("echo \"$1 $2\" >> '{}'", calls.display()));

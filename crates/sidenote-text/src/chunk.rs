@@ -131,20 +131,23 @@ fn sections_of(document: &Document) -> Vec<Section> {
 
     let mut sections = Vec::new();
     let mut path: Vec<(u8, String)> = Vec::new();
+    let mut is_page_start = false;
     for (index, (start, heading)) in cuts.iter().enumerate() {
         if let Some(heading) = heading {
             path.retain(|(level, _)| *level < heading.level);
             path.push((heading.level, shorten(&heading.title)));
         }
+        // A page may begin with white space alone: then the section after it is the page's first.
+        is_page_start |= document.pages.binary_search_by_key(start, |page| page.span.start).is_ok();
         let end = cuts.get(index + 1).map_or(text.len(), |(next, _)| *next);
         let span = trim(text, Span::new(*start, end));
         if span.is_empty() {
             continue;
         }
         let is_heading_only = heading.is_some_and(|heading| heading.span.end >= span.end);
-        let is_page_start = document.pages.binary_search_by_key(start, |page| page.span.start).is_ok();
         let path = path.iter().map(|(_, title)| title.clone()).collect();
         sections.push(Section { span, path, is_heading_only, is_page_start });
+        is_page_start = false;
     }
     sections
 }

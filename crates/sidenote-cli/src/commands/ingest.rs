@@ -57,11 +57,8 @@ fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
         }
         IngestEvent::Progress { files_done, files_total, bytes_done, bytes_total, chunks_embedded } => {
             let seconds = progress.seconds();
-            let what = format!(
-                "{files_done}/{files_total} files, {}, {:.0} chunks/s",
-                counted(chunks_embedded as u64, "chunk"),
-                if seconds > 0.0 { chunks_embedded as f64 / seconds } else { 0.0 }
-            );
+            let rate = if seconds > 0.0 { chunks_embedded as f64 / seconds } else { 0.0 };
+            let what = format!("{files_done}/{files_total} files, {rate:.0} chunks/s");
             progress.update(bytes_done, bytes_total, &what);
         }
         IngestEvent::Warning { path, text } => progress.note(&format!("warning: {}: {text}", output.names.short(path))),
