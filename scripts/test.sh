@@ -4,6 +4,7 @@
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
 cd "$root"
+export INSTA_UPDATE=${INSTA_UPDATE:-no} # a snapshot that differs is a failure, not a new file
 
 models=(all-minilm-l6-v2-int8 onnxruntime-1.31.1 smollm2-135m-instruct-q4_1)
 if [ -n "${SIDENOTE_SLOW_TESTS:-}" ]; then models+=(qwen2.5-coder-1.5b-instruct-q4_k_m); fi

@@ -70,11 +70,28 @@ pub(super) fn place_of(hit: &Hit, names: &PathNames) -> String {
     names.place(&hit.document.path, hit.page, hit.part.as_deref(), &hit.heading)
 }
 
-/// The snippet, with dots where the passage goes on.
+/// The snippet, with dots where the passage goes on. A short one, such as a heading, takes some of what follows it along.
 fn snippet(hit: &Hit) -> String {
-    let before = if hit.snippet.start > hit.span.start { "… " } else { "" };
-    let after = if hit.snippet.end < hit.span.end { " …" } else { "" };
-    format!("{before}{}{after}", one_line(hit.snippet_text()))
+    let start = hit.snippet.start.saturating_sub(hit.span.start);
+    let end = widened(&hit.text, start, hit.snippet.end.saturating_sub(hit.span.start));
+    let before = if start > 0 { "… " } else { "" };
+    let after = if end < hit.text.trim_end().len() { " …" } else { "" };
+    format!("{before}{}{after}", one_line(hit.text.get(start..end).unwrap_or(&hit.text)))
+}
+
+/// A snippet shorter than this many bytes is widened to as many, at a word's end.
+const SHORT_SNIPPET_BYTES: usize = 160;
+
+fn widened(text: &str, start: usize, end: usize) -> usize {
+    let wanted = start + SHORT_SNIPPET_BYTES;
+    if end >= wanted {
+        return end;
+    }
+    if text.len() <= wanted {
+        return text.len();
+    }
+    let words = text.char_indices().filter(|(at, character)| character.is_whitespace() && (end..=wanted).contains(at));
+    words.map(|(at, _)| at).next_back().unwrap_or(end)
 }
 
 fn timings(report: &SearchReport) -> String {
@@ -93,4 +110,20 @@ pub(super) fn closest(hits: &[Hit], names: &PathNames, terminal: Terminal) -> St
         .map(|hit| format!("  {}\n{}", place_of(hit, names), terminal.dim(&terminal.indented(&snippet(hit), 4))))
         .collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_snippet_takes_whole_words_of_what_follows() {
+        let text = format!("# Heading\n\n{}", "wörter ".repeat(60));
+        let end = widened(&text, 0, 9);
+        assert!(end > 140 && end <= 160, "{end}");
+        assert!(text[..end].ends_with("wörter"), "{}", &text[..end]);
+        assert_eq!(widened(&text, 0, 300), 300);
+        assert_eq!(widened("short text", 0, 5), 10);
+        assert_eq!(widened(&"x".repeat(500), 100, 120), 120);
+    }
 }
