@@ -9,6 +9,8 @@
 //! Data folders live in `$SIDENOTE_BENCH` (default: `sidenote-bench` in the system's folder for temporary files) and are
 //! used again by the next run.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints its measurements")]
+
 use std::{
     error::Error,
     io::Write,
@@ -140,7 +142,7 @@ fn sample(questions: Vec<Question>, seed: u64, skip: usize, take: usize) -> Vec<
             (key.rotate_left(29).wrapping_mul(0x9E37_79B9_7F4A_7C15), question)
         })
         .collect();
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    keyed.sort_by_key(|(key, _)| *key);
     let (mut yes, mut no): (Vec<_>, Vec<_>) =
         keyed.into_iter().map(|(_, question)| question).partition(Question::is_answerable);
     let half = if no.is_empty() { take } else { take / 2 };

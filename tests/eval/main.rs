@@ -4,6 +4,12 @@
 //! The results are committed per question in `tests/eval/results/`; `SIDENOTE_UPDATE_EVAL=1` writes them anew. Floors, not
 //! exact results, are asserted: int8 kernels differ a little from CPU to CPU.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test: what fails here fails it, and results are shown"
+)]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

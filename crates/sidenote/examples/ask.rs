@@ -6,6 +6,8 @@
 //!
 //! Models are looked for in `SIDENOTE_MODELS`, else in `~/.local/share/sidenote/models` (`sidenote models pull` fills it).
 
+#![expect(clippy::print_stdout, reason = "a program that prints its answer")]
+
 use std::{error::Error, io::Write, path::PathBuf};
 
 use sidenote::{AskEvent, AskRequest, CancelToken, Config, Engine, IngestRequest, SearchRequest};

@@ -81,7 +81,6 @@ mod linux {
         ];
         let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
             denied.into_iter().map(|call| (call, Vec::new())).collect();
-        #[expect(clippy::cast_sign_loss, reason = "an error number is a small positive constant")]
         let refusal = SeccompAction::Errno(libc::EACCES as u32);
         SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch)
             .and_then(BpfProgram::try_from)

@@ -36,6 +36,8 @@ struct Inner {
     generator: Mutex<Option<Arc<dyn Generator>>>,
 }
 
+type BothModels = (Arc<dyn Embedder>, Arc<dyn Generator>);
+
 /// What is in the data folder.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {
@@ -263,7 +265,7 @@ impl Engine {
     }
 
     /// Both at once: each spends its time on other things, reading a file here, optimising a graph there.
-    fn both_models(&self) -> Result<(Arc<dyn Embedder>, Arc<dyn Generator>), Error> {
+    fn both_models(&self) -> Result<BothModels, Error> {
         std::thread::scope(|scope| {
             let generator = scope.spawn(|| self.generator());
             let embedder = self.embedder()?;

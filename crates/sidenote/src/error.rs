@@ -153,6 +153,7 @@ impl Error {
     }
 
     /// The file or folder it is about.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most errors are about no file")]
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::NothingToIngest { path, .. } | Self::NothingIngested { path } => Some(path),
@@ -178,6 +179,7 @@ impl Error {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum may grow; what is not known here is a defect")]
 fn index_kind(error: &IndexError) -> ErrorKind {
     match error {
         IndexError::NewerVersion { .. } => ErrorKind::NewerVersion,
@@ -194,6 +196,7 @@ fn index_kind(error: &IndexError) -> ErrorKind {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "most errors leave nothing to do")]
 fn index_hint(error: &IndexError) -> Option<String> {
     let hint = match error {
         IndexError::NewerVersion { .. } => "use the newer version of sidenote, or another folder with `--data`",
@@ -207,6 +210,7 @@ fn index_hint(error: &IndexError) -> Option<String> {
     Some(hint.to_owned())
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum may grow; what is not known here is a defect")]
 fn model_kind(error: &ModelError) -> ErrorKind {
     match error {
         ModelError::Missing { .. } | ModelError::Pull { .. } => ErrorKind::MissingModel,

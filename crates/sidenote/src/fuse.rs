@@ -39,7 +39,7 @@ pub(crate) fn fuse_scores(legs: &[Leg<'_>], fusion: Fusion) -> Vec<(ChunkId, f32
         for (place, (chunk, score)) in leg.scores.iter().enumerate() {
             let share = match fusion {
                 // One candidate, or all alike: nothing to tell them apart, and all of them were found.
-                Fusion::MinMax if high - low < f64::EPSILON => 1.0,
+                Fusion::MinMax if high <= low => 1.0,
                 Fusion::MinMax => (f64::from(*score) - low) / (high - low),
                 #[expect(clippy::cast_precision_loss, reason = "a rank is far below 2^52")]
                 Fusion::Rrf => 1.0 / (RRF_K + (place + 1) as f64),

@@ -28,7 +28,8 @@ pub(crate) fn best_window(text: &str, wanted: &HashSet<Term>, max_bytes: usize) 
                 // Nothing speaks of it: as much of the beginning as fits.
                 Ordering::Equal if most == 0 => window.start == kept.start,
                 Ordering::Equal => window.len() < kept.len(),
-                more_or_less => more_or_less == Ordering::Greater,
+                Ordering::Greater => true,
+                Ordering::Less => false,
             });
             if better {
                 best = Some((seen.len(), window));

@@ -110,6 +110,10 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
 }
 
 /// What is wrong, as a clause behind a path.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what the operating system says in its own words is good enough for the rest"
+)]
 pub(crate) fn reason(kind: std::io::ErrorKind) -> String {
     match kind {
         std::io::ErrorKind::NotFound => "there is no such file".into(),
@@ -118,6 +122,7 @@ pub(crate) fn reason(kind: std::io::ErrorKind) -> String {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what a walk cannot meet is shown as it is")]
 fn describe(error: &ignore::Error, root: &Path) -> (PathBuf, String) {
     match error {
         ignore::Error::Loop { child, ancestor } => {

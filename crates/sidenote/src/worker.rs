@@ -61,17 +61,18 @@ pub fn worker_main() {
 }
 
 fn reason(error: &sidenote_model::ModelError) -> String {
-    match error {
-        sidenote_model::ModelError::Damaged { reason, .. } => reason.clone(),
-        other => other.to_string(),
-    }
+    if let sidenote_model::ModelError::Damaged { reason, .. } = error { reason.clone() } else { error.to_string() }
 }
 
 /// This program, where starting it again gives a worker.
 pub(crate) fn own_program() -> Option<Result<PathBuf, Error>> {
-    MAIN_PASSES_HERE
-        .load(Ordering::Relaxed)
-        .then(|| std::env::current_exe().map_err(|source| Error::Io { doing: "finding this program".into(), source }))
+    MAIN_PASSES_HERE.load(Ordering::Relaxed).then(|| {
+        // On Linux the running program itself, also after its file was replaced by an upgrade.
+        if cfg!(target_os = "linux") {
+            return Ok(PathBuf::from("/proc/self/exe"));
+        }
+        std::env::current_exe().map_err(|source| Error::Io { doing: "finding this program".into(), source })
+    })
 }
 
 #[derive(Serialize, Deserialize)]
