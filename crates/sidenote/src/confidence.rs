@@ -1,7 +1,8 @@
 //! How sure an answer is, as one number: a logistic regression over signals from before, during and after generation.
 //!
 //! A small model that is given the wrong passages answers all the same, so its own word is one signal among several.
-//! The weights were fitted on questions of public data, not on the golden set; `tests/eval/README.md` says how.
+//! The weights are set by hand for now; `bench/fit_confidence.py` fits them to questions of public data, never to the golden
+//! set.
 
 /// What is known about an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
