@@ -108,8 +108,8 @@ fn the_right_span_is_among_the_first_five() {
     }
     eprintln!("recall@5 of the right span: {found} of {}", answerable.len());
     write_results("retrieval.jsonl", &lines);
-    // The aim is .90; the floor is what is reached, so that it cannot be lost.
-    assert!(found * 100 >= answerable.len() * 75, "recall@5 {found} of {}", answerable.len());
+    // What the project promises.
+    assert!(found * 100 >= answerable.len() * 90, "recall@5 {found} of {}", answerable.len());
 }
 
 #[test]

@@ -17,6 +17,24 @@ pub struct EmbedderInfo {
     pub special_tokens: usize,
 }
 
+/// A text as the model sees it, token by token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenVectors {
+    /// The tokens' numbers in the vocabulary, in order, special tokens left out.
+    pub ids: Vec<u32>,
+    /// Byte range in the text of each token.
+    pub offsets: Vec<(usize, usize)>,
+    /// Their vectors, each of length 1, one after another: `ids.len() * dimensions` numbers.
+    pub values: Vec<f32>,
+}
+
+impl TokenVectors {
+    /// The vector of each token, in order.
+    pub fn vectors(&self) -> std::slice::ChunksExact<'_, f32> {
+        self.values.chunks_exact((self.values.len() / self.ids.len().max(1)).max(1))
+    }
+}
+
 /// Turns text into vectors.
 pub trait Embedder: Send + Sync {
     /// Which model this is.
@@ -37,4 +55,13 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// [`ModelError::Embed`] for the first text that the runtime refused.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError>;
+
+    /// The vectors of the tokens of each text, in order, as they are before the model's pooling: each knows the text around
+    /// it. Takes as long as [`Embedder::embed`]. What exceeds the positions of the model is left out.
+    ///
+    /// A text takes `tokens * dimensions * 4` bytes: hand over dozens at a time, not thousands.
+    ///
+    /// # Errors
+    /// [`ModelError::Embed`] for the first text that the runtime refused, or when the model gives one vector a text alone.
+    fn embed_tokens(&self, texts: &[&str]) -> Result<Vec<TokenVectors>, ModelError>;
 }

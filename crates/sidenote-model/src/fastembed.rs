@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
+use fastembed::{InitOptionsUserDefined, OutputKey, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use ort::environment::Environment;
 use tokenizers::Tokenizer;
 
 use crate::stamp::{file_sha256, to_hex};
-use crate::{Embedder, EmbedderInfo, ModelError};
+use crate::{Embedder, EmbedderInfo, ModelError, TokenVectors};
 
 /// Tokens that sentence-transformers models of this family have positions for.
 const POSITIONS: usize = 512;
@@ -65,10 +65,25 @@ pub struct OnnxEmbedder {
     workers: Vec<std::thread::JoinHandle<()>>,
 }
 
-struct Job {
+/// A text on its way to a worker, and who waits for what becomes of it.
+enum Job {
+    Text(Order<Vec<f32>>),
+    Tokens(Order<TokenVectors>),
+}
+
+struct Order<T> {
     text: String,
     index: usize,
-    reply: Sender<(usize, Result<Vec<f32>, String>)>,
+    reply: Sender<(usize, Result<T, String>)>,
+}
+
+impl<T> Order<T> {
+    /// Does the work and hands the result over. Nobody may be waiting any more: fine.
+    fn fill(self, session: &mut TextEmbedding, work: fn(&mut TextEmbedding, &str) -> Result<T, String>) {
+        let answer = catch_unwind(AssertUnwindSafe(|| work(session, &self.text)))
+            .unwrap_or_else(|_| Err("the runtime panicked".to_owned()));
+        let _ = self.reply.send((self.index, answer));
+    }
 }
 
 impl std::fmt::Debug for OnnxEmbedder {
@@ -130,6 +145,33 @@ impl OnnxEmbedder {
         Ok(Self { info, tokenizer, queue: Some(queue), workers })
     }
 
+    /// Hands every text to the workers and waits for all of them.
+    fn work_off<T>(&self, texts: &[&str], job: fn(Order<T>) -> Job) -> Result<Vec<T>, ModelError> {
+        let ended = || ModelError::ThreadEnded { model: self.info.name.clone() };
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        let (reply, replies) = channel();
+        for (index, text) in texts.iter().enumerate() {
+            self.warn_if_cut(text);
+            queue.send(job(Order { text: (*text).to_owned(), index, reply: reply.clone() })).map_err(|_| ended())?;
+        }
+        drop(reply);
+        let mut results: Vec<Option<T>> = texts.iter().map(|_| None).collect();
+        let mut first_failure: Option<(usize, String)> = None;
+        for (index, answer) in replies {
+            match answer {
+                Ok(result) => results[index] = Some(result),
+                Err(reason) if first_failure.as_ref().is_none_or(|(first, _)| index < *first) => {
+                    first_failure = Some((index, reason))
+                }
+                Err(_) => (),
+            }
+        }
+        if let Some((index, reason)) = first_failure {
+            return Err(ModelError::Embed { model: self.info.name.clone(), bytes: texts[index].len(), reason });
+        }
+        results.into_iter().collect::<Option<Vec<T>>>().ok_or_else(ended)
+    }
+
     /// Says with numbers what the positions of the model cut off. More bytes than positions is the cheap first test, since a
     /// token has at least one byte.
     fn warn_if_cut(&self, text: &str) {
@@ -167,32 +209,11 @@ impl Embedder for OnnxEmbedder {
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
-        let ended = || ModelError::ThreadEnded { model: self.info.name.clone() };
-        let queue = self.queue.as_ref().ok_or_else(ended)?;
-        let (reply, replies) = channel();
-        for (index, text) in texts.iter().enumerate() {
-            self.warn_if_cut(text);
-            let job = Job { text: (*text).to_owned(), index, reply: reply.clone() };
-            queue.send(job).map_err(|_| ended())?;
-        }
-        drop(reply);
-        let mut vectors = vec![Vec::new(); texts.len()];
-        let mut first_failure: Option<(usize, String)> = None;
-        let mut answers = 0;
-        for (index, answer) in replies {
-            answers += 1;
-            match answer {
-                Ok(vector) => vectors[index] = vector,
-                Err(reason) if first_failure.as_ref().is_none_or(|(first, _)| index < *first) => {
-                    first_failure = Some((index, reason))
-                }
-                Err(_) => (),
-            }
-        }
-        if let Some((index, reason)) = first_failure {
-            return Err(ModelError::Embed { model: self.info.name.clone(), bytes: texts[index].len(), reason });
-        }
-        if answers == texts.len() { Ok(vectors) } else { Err(ended()) }
+        self.work_off(texts, Job::Text)
+    }
+
+    fn embed_tokens(&self, texts: &[&str]) -> Result<Vec<TokenVectors>, ModelError> {
+        self.work_off(texts, Job::Tokens)
     }
 }
 
@@ -209,11 +230,11 @@ fn serve(session: &mut TextEmbedding, jobs: &Mutex<Receiver<Job>>) {
     loop {
         // The lock is held while waiting: exactly one worker waits at the queue, the others at the lock.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
-        let answer = catch_unwind(AssertUnwindSafe(|| embed_one(session, &job.text)))
-            .unwrap_or_else(|_| Err("the runtime panicked".to_owned()));
-        // Nobody waits for it any more: fine.
-        let _ = job.reply.send((job.index, answer));
+        match job {
+            Ok(Job::Text(order)) => order.fill(session, embed_one),
+            Ok(Job::Tokens(order)) => order.fill(session, embed_tokens_of),
+            Err(_) => return,
+        }
     }
 }
 
@@ -224,6 +245,35 @@ fn embed_one(session: &mut TextEmbedding, text: &str) -> Result<Vec<f32>, String
         return Err("the vector is not finite".to_owned());
     }
     Ok(vector)
+}
+
+fn embed_tokens_of(session: &mut TextEmbedding, text: &str) -> Result<TokenVectors, String> {
+    let encoding = session.tokenizer.encode(text, true).map_err(|error| error.to_string())?;
+    let output = session.transform([text], Some(1)).map_err(|error| error.to_string())?.into_raw();
+    let output = output.first().ok_or("no output came back")?;
+    let keys: &[OutputKey] = &[OutputKey::ByName("last_hidden_state"), OutputKey::ByName("token_embeddings")];
+    let hidden = output.select_output(&keys).map_err(|error| error.to_string())?;
+    let &[1, tokens, dimensions] = hidden.shape() else {
+        return Err(format!("the model gives no vectors of tokens: its output has the shape {:?}", hidden.shape()));
+    };
+    let hidden = hidden.as_slice().ok_or("the output is not contiguous")?;
+    if tokens != encoding.len() || dimensions == 0 {
+        return Err(format!("{tokens} vectors for {} tokens", encoding.len()));
+    }
+    let mut vectors = TokenVectors { ids: Vec::new(), offsets: Vec::new(), values: Vec::new() };
+    for (token, vector) in hidden.chunks_exact(dimensions).enumerate() {
+        if encoding.get_special_tokens_mask()[token] != 0 {
+            continue;
+        }
+        let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+        if !norm.is_finite() || norm == 0.0 {
+            return Err("a token's vector is not finite".to_owned());
+        }
+        vectors.ids.push(encoding.get_ids()[token]);
+        vectors.offsets.push(encoding.get_offsets()[token]);
+        vectors.values.extend(vector.iter().map(|value| value / norm));
+    }
+    Ok(vectors)
 }
 
 fn load_runtime(path: &Path) -> Result<Environment, ModelError> {

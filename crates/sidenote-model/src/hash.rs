@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use crate::{Embedder, EmbedderInfo, ModelError};
+use crate::{Embedder, EmbedderInfo, ModelError, TokenVectors};
 
 const DIMENSIONS: usize = 384;
 
@@ -76,6 +76,21 @@ impl Embedder for HashEmbedder {
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
         Ok(texts.iter().map(|text| self.embed_one(text)).collect())
     }
+
+    fn embed_tokens(&self, texts: &[&str]) -> Result<Vec<TokenVectors>, ModelError> {
+        Ok(texts
+            .iter()
+            .map(|text| {
+                let offsets = self.token_offsets(text);
+                let words: Vec<String> = offsets.iter().map(|&(start, end)| text[start..end].to_lowercase()).collect();
+                TokenVectors {
+                    ids: words.iter().map(|word| vocabulary_number(word)).collect(),
+                    values: words.iter().flat_map(|word| self.embed_one(word)).collect(),
+                    offsets,
+                }
+            })
+            .collect())
+    }
 }
 
 impl HashEmbedder {
@@ -101,15 +116,23 @@ impl HashEmbedder {
     }
 }
 
-fn add_feature(vector: &mut [f32], feature: &str, weight: f32) {
-    // FNV-1a with a final mix: stable over versions and platforms, which the standard hasher does not promise.
+/// FNV-1a with a final mix: stable over versions and platforms, which the standard hasher does not promise.
+fn stable_hash(text: &str) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in feature.bytes() {
+    for byte in text.bytes() {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^= hash >> 33;
+    hash ^ (hash >> 33)
+}
+
+fn vocabulary_number(word: &str) -> u32 {
+    u32::try_from(stable_hash(word) >> 32).unwrap_or(u32::MAX)
+}
+
+fn add_feature(vector: &mut [f32], feature: &str, weight: f32) {
+    let hash = stable_hash(feature);
     let buckets = u64::try_from(vector.len()).unwrap_or(1);
     let bucket = usize::try_from((hash >> 1) % buckets).unwrap_or(0);
     vector[bucket] += if hash & 1 == 0 { weight } else { -weight };

@@ -30,7 +30,7 @@ mod scripted;
 mod stamp;
 mod template;
 
-pub use embed::{Embedder, EmbedderInfo};
+pub use embed::{Embedder, EmbedderInfo, TokenVectors};
 pub use error::ModelError;
 pub use fastembed::{EmbedderOptions, OnnxEmbedder, OnnxModelPaths};
 pub use generate::{

@@ -542,3 +542,21 @@ fn what_a_generator_says_about_itself_is_true() {
     assert_eq!((info.context_tokens, info.trained_context_tokens), (2048, 8192));
     assert!(info.description.starts_with("llama") && info.description.contains("Q4_1"), "{}", info.description);
 }
+
+#[test]
+fn tokens_have_vectors_of_their_own() {
+    let Some(embedder) = embedder(1) else { return };
+    let text = "The pump [SEP] stands in Ostwick. It is blue.";
+    let tokens = &embedder.embed_tokens(&[text]).expect("embeds")[0];
+    assert_eq!(tokens.offsets, embedder.token_offsets(text));
+    assert_eq!(tokens.values.len(), tokens.ids.len() * embedder.info().dimensions);
+    for vector in tokens.vectors() {
+        assert!((vector.iter().map(|value| value * value).sum::<f32>() - 1.0).abs() < 1e-4);
+    }
+    // A token knows its company: the same word has another vector elsewhere.
+    let elsewhere = &embedder.embed_tokens(&["A pump is a shoe."]).expect("embeds")[0];
+    let pump = |tokens: &sidenote_model::TokenVectors, place: usize| tokens.vectors().nth(place).map(<[f32]>::to_vec);
+    assert_eq!(tokens.ids[1], elsewhere.ids[1]);
+    assert_ne!(pump(tokens, 1), pump(elsewhere, 1));
+    assert!(embedder.embed_tokens(&[""]).expect("embeds")[0].ids.is_empty());
+}

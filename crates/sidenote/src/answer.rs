@@ -20,7 +20,7 @@ use crate::{
     error::Error,
     evidence::{self, Sentence},
     prompt,
-    retrieve::{Hit, SearchRequest, milliseconds, retrieve},
+    retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
 };
 
 /// A question.
@@ -94,7 +94,7 @@ pub struct AskTimings {
     pub load: f64,
     /// Finding passages.
     pub retrieve: f64,
-    /// Choosing sentences.
+    /// Reading the best passages sentence by sentence; part of `retrieve`.
     pub rerank: Option<f64>,
     /// The model reads the prompt.
     pub prefill: Option<f64>,
@@ -178,15 +178,12 @@ impl Question<'_> {
     pub(crate) fn answer(&self, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Answer, Error> {
         let mut answer = self.blank();
         on_event(AskEvent::Phase(AskPhase::Retrieving));
-        self.find_passages(&mut answer)?;
+        let sentences = self.find_passages(&mut answer)?;
         if answer.passages.is_empty() {
             return Ok(self.abstain(answer, "Nothing in the documents matches the question.".into(), on_event));
         }
-        let started = Instant::now();
-        let sentences = evidence::sentences_of(&answer.passages, &self.request.question, self.embedder)?;
         let (context, prompt) = self.build_prompt(&answer.passages, &sentences)?;
         answer.left_out.clone_from(&context.left_out);
-        answer.timings.rerank = Some(milliseconds(started));
         self.stop_if_cancelled()?;
 
         on_event(AskEvent::Phase(AskPhase::Reading));
@@ -240,7 +237,8 @@ impl Question<'_> {
         }
     }
 
-    fn find_passages(&self, answer: &mut Answer) -> Result<(), Error> {
+    /// Finds the passages; gives their sentences.
+    fn find_passages(&self, answer: &mut Answer) -> Result<Vec<Sentence>, Error> {
         let request = SearchRequest {
             query: self.request.question.clone(),
             limit: self.config.answer.passages,
@@ -248,10 +246,15 @@ impl Question<'_> {
             collection: self.request.collection.clone(),
             path_prefix: self.request.path_prefix.clone(),
         };
-        let found = retrieve(self.index, &self.config.search, &request, Some(self.embedder))?;
-        answer.timings.retrieve = found.timings.total;
-        answer.passages = found.hits;
-        Ok(())
+        let Found { report, mut sentences } = retrieve(self.index, &self.config.search, &request, Some(self.embedder))?;
+        if sentences.is_empty() && !report.hits.is_empty() {
+            // Reranking is switched off; what the language model reads is chosen by sentences all the same.
+            sentences = evidence::sentences_of(&report.hits, &self.request.question, self.embedder)?;
+        }
+        answer.timings.retrieve = report.timings.total;
+        answer.timings.rerank = report.timings.rerank;
+        answer.passages = report.hits;
+        Ok(sentences)
     }
 
     /// The context and the prompt that holds it. Counting the parts of a prompt is an estimate of the whole, so the
@@ -438,7 +441,7 @@ fn signals(generation: &Generation, checked: &[Checked], sentences: &[Sentence])
 /// What was looked at, and what came closest.
 fn closest(hits: &[Hit], sentences: &[Sentence]) -> String {
     let looked_at = hits.iter().map(|hit| hit.document.id).collect::<std::collections::BTreeSet<_>>().len();
-    let best = sentences.iter().max_by(|a, b| a.score.total_cmp(&b.score)).map_or(0, |sentence| sentence.hit);
+    let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score())).map_or(0, |sentence| sentence.hit);
     let hit = &hits[best];
     let name = hit.document.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let place = hit.heading.last().map(|heading| format!(", under \u{201c}{heading}\u{201d}")).unwrap_or_default();

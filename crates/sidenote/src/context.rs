@@ -60,7 +60,7 @@ pub(crate) fn pack(
     let mut context = Context::default();
     let copies = copies(hits);
     let mut order: Vec<usize> = (0..sentences.len()).filter(|place| !copies.contains(&sentences[*place].hit)).collect();
-    order.sort_by(|a, b| sentences[*b].score.total_cmp(&sentences[*a].score).then(a.cmp(b)));
+    order.sort_by(|a, b| sentences[*b].score().total_cmp(&sentences[*a].score()).then(a.cmp(b)));
 
     let mut chosen: BTreeSet<usize> = BTreeSet::new();
     let mut tokens = 0;

@@ -34,6 +34,24 @@ pub struct Document {
     pub stale: bool,
 }
 
+#[cfg(test)]
+impl Document {
+    pub(crate) fn sample(number: i64) -> Self {
+        Self {
+            id: DocumentId(number),
+            path: PathBuf::from(format!("/files/{number}.md")),
+            uri: format!("file:///files/{number}.md"),
+            title: None,
+            collection: "default".to_owned(),
+            part: None,
+            page_count: None,
+            language: None,
+            modified: None,
+            stale: false,
+        }
+    }
+}
+
 impl From<StoredDocument> for Document {
     fn from(stored: StoredDocument) -> Self {
         let stale = fs_err::metadata(&stored.path).map_or(true, |metadata| {

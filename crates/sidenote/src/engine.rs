@@ -146,7 +146,7 @@ impl Engine {
     pub fn search(&self, request: &SearchRequest) -> Result<SearchReport, Error> {
         let index = self.index()?.ok_or_else(|| self.nothing_ingested())?;
         let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.embedder()?) };
-        retrieve(&index, &self.config().search, request, embedder.as_deref())
+        Ok(retrieve(&index, &self.config().search, request, embedder.as_deref())?.report)
     }
 
     /// Answers a question from the documents, or says that they do not say.

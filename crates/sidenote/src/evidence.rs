@@ -1,12 +1,15 @@
 //! The sentences of the passages found, and how much each has to do with the question.
 //!
-//! A passage is about 200 words and usually one or two of its sentences matter. They are found by two signals that fail
-//! differently: the cosine of the sentence's own embedding, which sees paraphrase, and the share of the question's words
-//! that it holds, which sees names, codes and numbers.
+//! A passage is usually some sentences of which one or two matter. They are found by late interaction (Khattab and Zaharia,
+//! "ColBERT", SIGIR 2020, arXiv 2004.12832): the embedding model reads the passage once, under its title and headings, and
+//! every word of the question looks for its best match among the words of one sentence and of what stands above it. A
+//! sentence's words know the passage around them, so "it" is not lost; a word that few of the passages have weighs more
+//! than one that all of them have. Two plainer signals stand beside it: the cosine of question and sentence, and the share
+//! of the question's words that it holds.
 
 use std::collections::HashSet;
 
-use sidenote_model::Embedder;
+use sidenote_model::{Embedder, TokenVectors};
 use sidenote_text::{Span, sentences};
 
 use crate::{
@@ -15,8 +18,8 @@ use crate::{
     terms::{Term, term_set},
 };
 
-/// Longest text in bytes whose embedding is asked for as one sentence; more is a table or a list without line breaks.
-const MAX_SENTENCE_BYTES: usize = 1_000;
+/// Most bytes of title, headings and table header that are read with a passage.
+const MAX_ABOVE_BYTES: usize = 300;
 
 /// A sentence of a passage.
 #[derive(Clone, Debug)]
@@ -29,67 +32,157 @@ pub(crate) struct Sentence {
     pub(crate) terms: HashSet<Term>,
     /// Cosine with the question, -1 to 1.
     pub(crate) cosine: f32,
+    /// Late interaction with the question: the weighted mean over the question's tokens of the best cosine, -1 to 1.
+    pub(crate) interaction: f32,
     /// Share of the question's terms that it, its headings and its document's title hold, 0 to 1.
     pub(crate) coverage: f32,
+}
+
+impl Sentence {
     /// How much it has to do with the question; comparable within one question.
-    pub(crate) score: f32,
+    pub(crate) fn score(&self) -> f32 {
+        self.interaction + 0.5 * self.cosine + 0.1 * self.coverage
+    }
 }
 
 /// All sentences of the hits, in order of hit and place.
 pub(crate) fn sentences_of(hits: &[Hit], question: &str, embedder: &dyn Embedder) -> Result<Vec<Sentence>, Error> {
+    let Some(asked) = embedder.embed_tokens(&[question])?.pop() else { return Ok(Vec::new()) };
     let wanted = term_set(question);
+    let above: Vec<String> = hits.iter().map(above).collect();
+    let texts: Vec<String> =
+        hits.iter().zip(&above).map(|(hit, above)| format!("{}{}", lead(above), hit.text)).collect();
+    let read = embedder.embed_tokens(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let weights = weights(&asked, &read);
+    let asked_mean = mean(asked.vectors());
+
     let mut found = Vec::new();
-    let mut texts: Vec<String> = vec![question.to_owned()];
-    let best_score = hits.iter().map(|hit| hit.score).fold(f32::EPSILON, f32::max);
-    for (place, hit) in hits.iter().enumerate() {
-        let above = above(hit);
-        let above_terms = term_set(&above);
+    for (place, (hit, tokens)) in hits.iter().zip(&read).enumerate() {
+        let above_terms = term_set(&above[place]);
+        let text_begins = texts[place].len() - hit.text.len();
+        let best_above = best_matches(&asked, inside(tokens, Span::new(0, text_begins)));
         for span in sentences(&hit.text) {
             let Some(text) = span.slice(&hit.text) else { continue };
             let terms = term_set(text);
             let covered = wanted.iter().filter(|term| terms.contains(term) || above_terms.contains(term)).count();
-            texts.push(embeddable(&hit.heading, text));
+            let of_sentence = Span::new(text_begins + span.start, text_begins + span.end);
+            let best = best_matches(&asked, inside(tokens, of_sentence));
+            let best = best.iter().zip(&best_above).map(|(here, above)| here.max(*above));
             found.push(Sentence {
                 hit: place,
                 span,
-                coverage: share(covered, wanted.len()),
-                cosine: 0.0,
-                score: 0.15 * hit.score / best_score,
                 terms,
+                cosine: dot(&asked_mean, &mean(inside(tokens, of_sentence))),
+                interaction: best.zip(&weights).map(|(best, weight)| best * weight).sum(),
+                coverage: share(covered, wanted.len()),
             });
-        }
-    }
-    let vectors = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
-    if let Some((question, sentences)) = vectors.split_first() {
-        for (sentence, vector) in found.iter_mut().zip(sentences) {
-            sentence.cosine = question.iter().zip(vector).map(|(a, b)| a * b).sum();
-            sentence.score += sentence.cosine + 0.3 * sentence.coverage;
         }
     }
     Ok(found)
 }
 
-/// What stands above a passage: title, headings, the header row of its table.
+/// What stands above a passage: title (or the file's name, which often says as much), headings, the header row of its table.
 pub(crate) fn above(hit: &Hit) -> String {
-    let title = hit.document.title.iter().map(String::as_str);
-    let headings = hit.heading.iter().map(String::as_str);
-    title.chain(headings).chain(hit.table_header.iter().map(String::as_str)).collect::<Vec<_>>().join("\n")
+    let title = hit.document.title.clone().or_else(|| {
+        let stem = hit.document.path.file_stem()?.to_string_lossy().into_owned();
+        Some(stem.replace(['-', '_', '.'], " "))
+    });
+    let headings = hit.heading.iter().filter(|heading| Some(*heading) != title.as_ref()).cloned();
+    title.clone().into_iter().chain(headings).chain(hit.table_header.clone()).collect::<Vec<_>>().join("\n")
 }
 
-/// A sentence alone often lacks its subject; the innermost heading names it.
-fn embeddable(heading: &[String], text: &str) -> String {
-    let mut end = text.len().min(MAX_SENTENCE_BYTES);
-    while !text.is_char_boundary(end) {
+/// As much of it as is read with the passage, as a line of its own.
+fn lead(above: &str) -> String {
+    let mut end = above.len().min(MAX_ABOVE_BYTES);
+    while !above.is_char_boundary(end) {
         end -= 1;
     }
-    match heading.last() {
-        Some(heading) => format!("{heading}: {}", &text[..end]),
-        None => text[..end].to_owned(),
+    format!("{}\n", &above[..end])
+}
+
+/// How much each token of the question weighs, 1 in all: the rarer among the passages, the more (the inverse document
+/// frequency, with these passages for a collection).
+fn weights(asked: &TokenVectors, read: &[TokenVectors]) -> Vec<f32> {
+    let passages: Vec<HashSet<u32>> = read.iter().map(|tokens| tokens.ids.iter().copied().collect()).collect();
+    #[expect(clippy::cast_precision_loss, reason = "at most some hundred passages")]
+    let rarity = |id: &u32| {
+        let having = passages.iter().filter(|ids| ids.contains(id)).count();
+        (passages.len() as f32 / (1 + having) as f32).ln_1p()
+    };
+    let weights: Vec<f32> = asked.ids.iter().map(rarity).collect();
+    let sum = weights.iter().sum::<f32>().max(f32::EPSILON);
+    weights.into_iter().map(|weight| weight / sum).collect()
+}
+
+/// The vectors of the tokens that lie inside `span`.
+fn inside(tokens: &TokenVectors, span: Span) -> impl Iterator<Item = &[f32]> {
+    let offsets = tokens.offsets.iter().zip(tokens.vectors());
+    offsets.filter(move |((start, end), _)| *start >= span.start && *end <= span.end).map(|(_, vector)| vector)
+}
+
+/// The best cosine of each token of the question with any of `tokens`; -1 where there is none.
+fn best_matches<'a>(asked: &TokenVectors, tokens: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
+    let mut best = vec![-1.0_f32; asked.ids.len()];
+    for token in tokens {
+        for (best, asked) in best.iter_mut().zip(asked.vectors()) {
+            *best = best.max(dot(asked, token));
+        }
     }
+    best
+}
+
+/// The mean of vectors, made one of length 1; of none, a vector that is 0 to every other.
+fn mean<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Vec<f32> {
+    let mut sum: Vec<f32> = Vec::new();
+    for vector in vectors {
+        sum.resize(vector.len(), 0.0);
+        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
+    }
+    let norm = dot(&sum, &sum).sqrt().max(f32::EPSILON);
+    sum.into_iter().map(|value| value / norm).collect()
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 /// `part` of `whole`, 0 to 1; 1 where there is nothing to hold.
 pub(crate) fn share(part: usize, whole: usize) -> f32 {
     #[expect(clippy::cast_precision_loss, reason = "counts of words")]
     if whole == 0 { 1.0 } else { part as f32 / whole as f32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sidenote_model::HashEmbedder;
+
+    fn scores(passages: &[Hit], question: &str) -> Vec<Sentence> {
+        sentences_of(passages, question, &HashEmbedder::new()).unwrap()
+    }
+
+    #[test]
+    fn the_sentence_that_speaks_of_the_question_scores_best() {
+        let hits = [
+            Hit::sample(1, "Lunch", "Lunch is at noon. The canteen is closed on Friday."),
+            Hit::sample(2, "Travel", "Ruth approves expenses. Trains are preferred."),
+        ];
+        let sentences = scores(&hits, "Who approves travel expenses?");
+        assert_eq!(sentences.iter().map(|sentence| sentence.hit).collect::<Vec<_>>(), [0, 0, 1, 1]);
+        let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score())).unwrap();
+        assert_eq!(best.span.slice(&hits[best.hit].text), Some("Ruth approves expenses."));
+        assert!(best.coverage > 0.9, "the heading counts: {}", best.coverage);
+        assert!(
+            sentences.iter().all(|s| (-1.0..=1.001).contains(&s.interaction) && (-1.0..=1.001).contains(&s.cosine))
+        );
+    }
+
+    #[test]
+    fn a_question_or_passage_without_words_is_scored_all_the_same() {
+        for question in ["", "?!", "\u{0}"] {
+            for sentence in scores(&[Hit::sample(1, "", "a. b."), Hit::sample(2, "", "")], question) {
+                assert!(sentence.score().is_finite());
+            }
+        }
+    }
 }

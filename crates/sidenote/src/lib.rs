@@ -20,7 +20,7 @@
 //! ```
 //!
 //! The modules, in the order in which a document and then a question pass through them: `walk`, `worker`, `ingest`;
-//! `retrieve`, `fuse`, `evidence`, `context`, `prompt`, `draft`, `cite`, `confidence`, `answer`.
+//! `retrieve`, `fuse`, `evidence`, `rerank`, `context`, `prompt`, `draft`, `cite`, `confidence`, `answer`.
 
 mod answer;
 mod cage;
@@ -39,6 +39,7 @@ mod models;
 mod passage;
 mod prompt;
 mod remove;
+mod rerank;
 mod retrieve;
 mod terms;
 mod walk;

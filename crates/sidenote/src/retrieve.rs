@@ -14,8 +14,10 @@ use crate::{
     config::{Search, SearchMode},
     document::Document,
     error::Error,
+    evidence::{Sentence, sentences_of},
     fuse::{Leg, fuse_scores},
     passage,
+    rerank::rerank,
     terms::term_set,
 };
 
@@ -55,7 +57,7 @@ pub struct SearchTimings {
     pub lexical: f64,
     /// The vector leg.
     pub dense: f64,
-    /// Reranking; `None` where there is none.
+    /// Reading the best hits again; `None` where none were.
     pub rerank: Option<f64>,
     /// All of it.
     pub total: f64,
@@ -95,13 +97,13 @@ pub struct Hit {
     pub snippet: Span,
     /// Header row of the table it continues, when the row is not inside the span.
     pub table_header: Option<String>,
-    /// The fused score: comparable within one search alone.
+    /// What it is ordered by, 0 to 1: comparable within one search alone.
     pub score: f32,
     /// Place in the BM25 leg, 1 is the best.
     pub lexical_rank: Option<usize>,
     /// Place in the vector leg, 1 is the best.
     pub dense_rank: Option<usize>,
-    /// The reranker's score.
+    /// Late interaction of its best sentence with the query, -1 to 1, where it was read closely.
     pub rerank_score: Option<f32>,
     /// Cosine of query and chunk, -1 to 1, where the vector leg found it.
     pub cosine: Option<f32>,
@@ -114,22 +116,56 @@ impl Hit {
     }
 }
 
-/// Searches. `vector` is needed unless the mode is lexical; see [`embed_query`].
+#[cfg(test)]
+impl Hit {
+    /// A hit of a document of its own, under one heading.
+    pub(crate) fn sample(number: i64, heading: &str, text: &str) -> Self {
+        Self {
+            rank: 1,
+            chunk: ChunkId(number),
+            document: Document::sample(number),
+            page: None,
+            part: None,
+            heading: vec![heading.to_owned()],
+            span: Span::new(0, text.len()),
+            text: text.to_owned(),
+            snippet: Span::new(0, text.len()),
+            table_header: None,
+            score: 0.0,
+            lexical_rank: None,
+            dense_rank: None,
+            rerank_score: None,
+            cosine: None,
+        }
+    }
+}
+
+/// What a search found, and the sentences of the hits that were read closely.
+pub(crate) struct Found {
+    pub(crate) report: SearchReport,
+    /// In order of hit and place; none where nothing was read closely.
+    pub(crate) sentences: Vec<Sentence>,
+}
+
+/// Searches. The embedder is needed unless the mode is lexical.
 pub(crate) fn retrieve(
     index: &Index,
     settings: &Search,
     request: &SearchRequest,
     embedder: Option<&dyn Embedder>,
-) -> Result<SearchReport, Error> {
+) -> Result<Found, Error> {
     let begun = Instant::now();
     let mut timings = SearchTimings::default();
     let filter = request.filter();
-    let candidates = settings.candidates.max(request.limit);
+    let rerank_depth = if request.mode == SearchMode::Hybrid { settings.rerank_depth } else { 0 };
+    let candidates = settings.candidates.max(request.limit).max(rerank_depth);
 
+    let readable = embedder.map_or("", |embedder| readable(embedder, &request.query));
     let dense = match embedder.filter(|_| request.mode != SearchMode::Lexical) {
-        Some(embedder) if !request.query.trim().is_empty() => {
+        Some(embedder) if !readable.trim().is_empty() => {
             let started = Instant::now();
-            let vector = embed_query(embedder, &request.query)?;
+            let vector = embedder.embed(&[readable])?.pop();
+            let vector = vector.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
             timings.embed = milliseconds(started);
             let started = Instant::now();
             let found = index.search_dense(&vector, &embedder.info().name, candidates, &filter)?;
@@ -156,24 +192,30 @@ pub(crate) fn retrieve(
     let legs =
         [Leg { scores: &lexical_scores, weight: lexical_weight }, Leg { scores: &dense_scores, weight: dense_weight }];
     let mut fused = fuse_scores(&legs, settings.fusion);
-    fused.truncate(request.limit);
+    fused.truncate(request.limit.max(rerank_depth));
 
-    let hits = hits(index, &request.query, &fused, &lexical, &dense)?;
+    let mut hits = hits(index, &request.query, &fused, &lexical, &dense)?;
+    let mut sentences = Vec::new();
+    if let Some(embedder) = embedder.filter(|_| rerank_depth > 0 && !hits.is_empty()) {
+        let started = Instant::now();
+        sentences = sentences_of(&hits[..hits.len().min(rerank_depth)], readable, embedder)?;
+        rerank(&mut hits, &mut sentences, request.limit);
+        timings.rerank = Some(milliseconds(started));
+    }
     timings.total = milliseconds(begun);
-    Ok(SearchReport { query: request.query.clone(), hits, timings })
+    Ok(Found { report: SearchReport { query: request.query.clone(), hits, timings }, sentences })
 }
 
-/// The query's vector, from as much of its beginning as the embedding model reads.
-fn embed_query(embedder: &dyn Embedder, query: &str) -> Result<Vec<f32>, Error> {
+/// As much of the query's beginning as the embedding model reads.
+fn readable<'a>(embedder: &dyn Embedder, query: &'a str) -> &'a str {
     let limit = embedder.info().max_tokens.saturating_sub(embedder.info().special_tokens);
     // A token is rarely longer than its bytes are many: bounds the tokeniser's work on a query of megabytes.
     let query = head(query, limit.saturating_mul(32));
     let offsets = embedder.token_offsets(query);
-    let query = match offsets.get(limit.saturating_sub(1)) {
+    match offsets.get(limit.saturating_sub(1)) {
         Some((_, end)) if offsets.len() > limit => head(query, *end),
         _ => query,
-    };
-    embedder.embed(&[query])?.pop().ok_or_else(|| Error::Internal("the embedder gave no vector".into()))
+    }
 }
 
 /// The first `bytes` of a text, shortened to a character boundary.
