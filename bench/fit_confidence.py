@@ -3,7 +3,9 @@
 
     python3 bench/fit_confidence.py public.jsonl [--report golden.jsonl]
 
-Logistic regression with a little ridge, by Newton's method; the label of a line is whether its draft was right. Lines without
+The lines come from runs with SIDENOTE_ANSWER_MIN_CONFIDENCE=0, so that every question has an answer to judge.
+
+Logistic regression with a little ridge, by Newton's method; the label of a line is whether its answer was right. Lines without
 signals (nothing was found, or the model refused) are left out: they are never answered. Prints weights for the Rust file, and
 for each threshold what would have been answered, on the lines fitted and on the lines of --report.
 """
@@ -11,14 +13,14 @@ import json
 import math
 import sys
 
-NAMES = ["best_cosine", "quote_cosine", "question_held", "answer_held", "mean_logprob", "first_logprob", "verdict"]
+NAMES = ["evidence", "quote_cosine", "question_held", "names_held", "answer_held", "mean_logprob", "first_logprob", "verdict"]
 
 
 def main():
     arguments = sys.argv[1:]
     report = arguments[arguments.index("--report") + 1] if "--report" in arguments else None
     fitted = read(arguments[0])
-    rows = [(features(line), line["draft_right"]) for line in fitted if usable(line)]
+    rows = [(features(line), line["right"]) for line in fitted if usable(line)]
     weights = fit(rows)
     print("const BIAS: f32 = %.3f;" % weights[0])
     print("const WEIGHTS: Signals = Signals {")
@@ -92,8 +94,8 @@ def curve(name, lines, weights):
     for step in range(0, 20):
         threshold = step / 20
         shown = lambda line: usable(line) and sigmoid(sum(w * v for w, v in zip(weights, features(line)))) >= threshold
-        right = sum(shown(line) and line["draft_right"] for line in yes)
-        wrong = sum(shown(line) and not line["draft_right"] for line in yes)
+        right = sum(shown(line) and line["right"] for line in yes)
+        wrong = sum(shown(line) and not line["right"] for line in yes)
         refused = sum(not shown(line) for line in no)
         print("%9.2f  %19.3f  %11.3f  %15.3f  %23.3f" % (
             threshold, right / max(len(yes), 1), wrong / max(len(yes), 1),

@@ -16,7 +16,7 @@ if [ "$what" != embed ] && ! "$venv/bin/python" -c "import llama_cpp; assert lla
         --no-binary llama-cpp-python "llama-cpp-python==$peer" >&2
 fi
 
-cargo build --release -p sidenote --example embed --example generate >&2
+cargo build --release --locked --workspace --examples >&2
 examples="$(cargo metadata --no-deps --format-version 1 |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/examples"
 

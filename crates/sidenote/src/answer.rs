@@ -21,6 +21,8 @@ use crate::{
     evidence::{self, Sentence},
     prompt,
     retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
+    terms::{names, term_set},
+    verdict::{self, Claim},
 };
 
 /// A question.
@@ -167,12 +169,6 @@ pub(crate) struct Question<'a> {
     pub(crate) load_ms: f64,
 }
 
-/// A sentence of the draft and what was found for it.
-struct Checked {
-    sentence: DraftSentence,
-    support: Option<Support>,
-}
-
 impl Question<'_> {
     /// Answers it.
     pub(crate) fn answer(&self, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Answer, Error> {
@@ -192,21 +188,29 @@ impl Question<'_> {
             return Err(Error::Cancelled);
         }
 
-        let checked = self.check(&generation.text, &answer.passages, &sentences, &context);
-        let signals = signals(&generation, &checked, &sentences);
-        answer.confidence = if checked.is_empty() { 0.0 } else { signals.confidence() };
-        answer.signals = Some(signals);
         answer.draft.clone_from(&generation.text);
+        let drafted = self.check(&generation.text, &answer.passages, &sentences, &context);
+        let started = Instant::now();
+        let claims =
+            verdict::decide(drafted, &self.request.question, &answer.passages, &sentences, &context, self.generator)?;
+        self.stop_if_cancelled()?;
+        tracing::debug!(verdict_ms = milliseconds(started), claims = claims.len(), "claims weighed");
+        let signals = claims
+            .iter()
+            .max_by(|a, b| a.verdict.total_cmp(&b.verdict))
+            .map(|claim| signals(&generation, claim, &self.request.question, &answer.passages));
+        answer.confidence = signals.map_or(0.0, |signals| signals.confidence());
+        answer.signals = signals;
         tracing::debug!(?signals, confidence = answer.confidence, "answer checked");
-        if checked.is_empty() || answer.confidence < self.config.answer.min_confidence {
-            let shown = draft::parse(&generation.text, context.passages.len());
-            for sentence in shown {
+
+        for sentence in draft::parse(&generation.text, context.passages.len()) {
+            if !claims.iter().any(|claim| claim.sentence.text.contains(&sentence.text)) {
                 on_event(AskEvent::Retract(&sentence.text));
             }
-            let reason = closest(&answer.passages, &sentences);
-            return Ok(self.abstain(answer, reason, on_event));
         }
-        self.settle(&mut answer, checked, on_event)?;
+        if answer.confidence >= self.config.answer.min_confidence {
+            self.settle(&mut answer, claims, on_event)?;
+        }
         if answer.sentences.is_empty() {
             let reason = closest(&answer.passages, &sentences);
             return Ok(self.abstain(answer, reason, on_event));
@@ -271,7 +275,8 @@ impl Question<'_> {
         }
         let mut budget = window - reserved;
         loop {
-            let context = context::pack(hits, sentences, &self.config.answer, budget, self.generator);
+            let context =
+                context::pack(hits, sentences, &self.request.question, &self.config.answer, budget, self.generator);
             let prompt = self.render(&context.passages)?;
             let needed = prompt.tokens.len() + self.max_tokens();
             if needed <= window || context.passages.is_empty() {
@@ -339,35 +344,38 @@ impl Question<'_> {
         Ok(generation)
     }
 
-    /// The sentences of the draft, each with its support; none when the model says that the passages do not say.
-    fn check(&self, draft: &str, hits: &[Hit], sentences: &[Sentence], context: &Context) -> Vec<Checked> {
+    /// The sentences of the draft that a passage carries, each with its support; none when the model says that the
+    /// passages do not say.
+    fn check(
+        &self,
+        draft: &str,
+        hits: &[Hit],
+        sentences: &[Sentence],
+        context: &Context,
+    ) -> Vec<(DraftSentence, Support)> {
         if prompt::is_refusal(draft) {
             return Vec::new();
         }
         draft::parse(draft, context.passages.len())
             .into_iter()
             .filter(|sentence| !prompt::is_refusal(&sentence.text))
-            .map(|sentence| {
+            .filter_map(|sentence| {
                 let labelled: Vec<usize> = sentence.labels.iter().map(|n| context.passages[n - 1].hit).collect();
-                let support = cite::find_support(&sentence.text, &self.request.question, &labelled, hits, sentences);
-                Checked { sentence, support: support.filter(|support| support.carries) }
+                let support = cite::find_support(&sentence.text, &self.request.question, &labelled, hits, sentences)?;
+                support.carries.then_some((sentence, support))
             })
             .collect()
     }
 
-    /// Settles what is carried, retracts what is not.
+    /// Settles the claims whose quotes can be cut.
     fn settle(
         &self,
         answer: &mut Answer,
-        checked: Vec<Checked>,
+        claims: Vec<Claim>,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<(), Error> {
-        for Checked { sentence, support } in checked {
-            let note = match support {
-                Some(support) => self.note(answer, support)?,
-                None => None,
-            };
-            let Some(note) = note else {
+        for Claim { sentence, support, .. } in claims {
+            let Some(note) = self.note(answer, support)? else {
                 on_event(AskEvent::Retract(&sentence.text));
                 continue;
             };
@@ -421,20 +429,19 @@ impl Question<'_> {
     }
 }
 
-fn signals(generation: &Generation, checked: &[Checked], sentences: &[Sentence]) -> Signals {
-    // An answer is as sure as its best sentence: unsupported ones are retracted and do not stand for it.
-    let best = checked
-        .iter()
-        .filter_map(|checked| checked.support)
-        .max_by(|a, b| (a.held + a.question_held).total_cmp(&(b.held + b.question_held)));
+fn signals(generation: &Generation, claim: &Claim, question: &str, hits: &[Hit]) -> Signals {
+    let hit = &hits[claim.support.hit];
+    let names = names(question);
+    let held = term_set(&format!("{}\n{}", evidence::above(hit), hit.text));
     Signals {
-        best_cosine: sentences.iter().map(|sentence| sentence.cosine).fold(-1.0, f32::max),
-        quote_cosine: best.map_or(-1.0, |support| support.cosine),
-        question_held: best.map_or(0.0, |support| support.question_held),
-        answer_held: best.map_or(0.0, |support| support.held),
+        evidence: claim.support.evidence,
+        quote_cosine: claim.support.cosine,
+        question_held: claim.support.question_held,
+        names_held: evidence::share(names.iter().filter(|name| held.contains(name)).count(), names.len()),
+        answer_held: claim.support.held,
         mean_logprob: generation.mean_logprob,
         first_logprob: generation.first_logprob,
-        verdict: 0.0,
+        verdict: claim.verdict,
     }
 }
 

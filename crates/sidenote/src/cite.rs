@@ -60,6 +60,26 @@ pub(crate) struct Support {
     pub(crate) carries: bool,
     /// How good a support it is; comparable within one sentence.
     score: f32,
+    /// Best evidence score of a sentence of the run; comparable within one question.
+    pub(crate) evidence: f32,
+}
+
+/// A sentence that answers by itself: its own support.
+pub(crate) fn support_of(sentence: &Sentence, question: &str, hits: &[Hit]) -> Support {
+    let hit = &hits[sentence.hit];
+    let above = term_set(&above(hit));
+    let wanted = term_set(question);
+    let held = wanted.iter().filter(|term| sentence.terms.contains(term) || above.contains(term)).count();
+    Support {
+        hit: sentence.hit,
+        span: Span::new(hit.span.start + sentence.span.start, hit.span.start + sentence.span.end),
+        held: 1.0,
+        question_held: share(held, wanted.len()),
+        cosine: sentence.cosine,
+        carries: true,
+        score: 0.0,
+        evidence: sentence.score(),
+    }
 }
 
 /// Finds the run of sentences that best supports `answer`. `labelled` are the places of the hits the model pointed at.
@@ -78,7 +98,7 @@ pub(crate) fn find_support(
         let hit = &hits[place];
         let above = term_set(&above(hit));
         let mut run: HashSet<&Term> = HashSet::new();
-        let mut cosine = f32::MIN;
+        let (mut cosine, mut evidence) = (f32::MIN, f32::MIN);
         let last_of_run = sentences.len().min(first + MAX_QUOTE_SENTENCES);
         for (length, sentence) in sentences[first..last_of_run].iter().enumerate() {
             if sentence.hit != place {
@@ -86,6 +106,7 @@ pub(crate) fn find_support(
             }
             run.extend(&sentence.terms);
             cosine = cosine.max(sentence.cosine);
+            evidence = evidence.max(sentence.score());
             let holds = |term: &Term| run.contains(term) || above.contains(term);
             let held = share(own.iter().filter(|term| holds(term)).count(), own.len());
             let in_run = share(own.iter().filter(|term| run.contains(term)).count(), own.len());
@@ -97,7 +118,7 @@ pub(crate) fn find_support(
             let span = Span::new(hit.span.start + sentences[first].span.start, hit.span.start + sentence.span.end);
             let carries = held >= SUPPORT_SHARE && in_run > 0.0 && numbers_hold;
             if best.is_none_or(|best| (carries, score) > (best.carries, best.score)) {
-                best = Some(Support { hit: place, span, held, question_held, cosine, carries, score });
+                best = Some(Support { hit: place, span, held, question_held, cosine, carries, score, evidence });
             }
         }
     }

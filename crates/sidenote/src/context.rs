@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use sidenote_index::ChunkId;
 use sidenote_model::Generator;
 
-use crate::{config::Answering, evidence::Sentence, retrieve::Hit, terms::terms};
+use crate::{config::Answering, evidence::Sentence, retrieve::Hit, terms::terms, version};
 
 /// A numbered passage of the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Passage {
     pub(crate) n: usize,
     /// Place of its chunk among the hits.
     pub(crate) hit: usize,
-    /// Title and headings.
+    /// Title and innermost heading.
     pub(crate) source: String,
     /// The sentences, in order; ` ... ` stands where some are left out.
     pub(crate) text: String,
@@ -47,28 +47,40 @@ pub struct LeftOut {
 pub(crate) struct Context {
     pub(crate) passages: Vec<Passage>,
     pub(crate) left_out: Vec<LeftOut>,
+    /// Places of the hits that were read.
+    pub(crate) read: BTreeSet<usize>,
 }
 
 /// Packs the best sentences of the hits into at most `budget_tokens` tokens.
 pub(crate) fn pack(
     hits: &[Hit],
     sentences: &[Sentence],
+    question: &str,
     settings: &Answering,
     budget_tokens: usize,
     generator: &dyn Generator,
 ) -> Context {
     let mut context = Context::default();
-    let copies = copies(hits);
-    let mut order: Vec<usize> = (0..sentences.len()).filter(|place| !copies.contains(&sentences[*place].hit)).collect();
+    let replaced = version::replaced(hits, question);
+    let copies = copies(hits, &replaced);
+    let mut order: Vec<usize> = (0..sentences.len())
+        .filter(|place| {
+            let hit = &sentences[*place].hit;
+            !copies.contains(hit) && !replaced.contains(hit)
+        })
+        .collect();
     order.sort_by(|a, b| sentences[*b].score().total_cmp(&sentences[*a].score()).then(a.cmp(b)));
 
     let mut chosen: BTreeSet<usize> = BTreeSet::new();
     let mut tokens = 0;
     let mut opened: BTreeSet<usize> = BTreeSet::new();
+    let mut by_best_sentence: Vec<usize> = Vec::new();
     let budget_tokens = budget_tokens.min(settings.context_tokens);
     for place in order {
         let sentence = &sentences[place];
-        let mut wanted = needed_with(place, sentences, hits);
+        // The sentence before would help to understand, and measured it costs more by what it takes the place of.
+        let is_prose = kind(sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default()) == Kind::Prose;
+        let mut wanted = if is_prose { vec![place] } else { needed_with(place, sentences, hits) };
         wanted.retain(|place| !chosen.contains(place));
         let mut cost: usize = wanted.iter().map(|place| count(&sentences[*place], hits, generator)).sum();
         if !opened.contains(&sentence.hit) {
@@ -79,11 +91,15 @@ pub(crate) fn pack(
             continue;
         }
         tokens += cost;
-        opened.insert(sentence.hit);
+        if opened.insert(sentence.hit) {
+            by_best_sentence.push(sentence.hit);
+        }
         chosen.extend(wanted);
     }
 
-    for (place, hit) in hits.iter().enumerate() {
+    let unopened = (0..hits.len()).filter(|place| !opened.contains(place));
+    for place in by_best_sentence.into_iter().chain(unopened) {
+        let hit = &hits[place];
         let of_hit = |sentence: &usize| sentences[*sentence].hit == place;
         let inside: Vec<usize> = chosen.iter().copied().filter(of_hit).collect();
         let outside: usize = (0..sentences.len())
@@ -91,7 +107,9 @@ pub(crate) fn pack(
             .map(|sentence| count(&sentences[sentence], hits, generator))
             .sum();
         if outside > 0 {
-            let why = if copies.contains(&place) {
+            let why = if replaced.contains(&place) {
+                "a newer version of the document was found"
+            } else if copies.contains(&place) {
                 "says the same as a passage before it"
             } else if inside.is_empty() {
                 "did not fit into the context (`answer.context_tokens`)"
@@ -101,6 +119,7 @@ pub(crate) fn pack(
             context.left_out.push(LeftOut { chunk: hit.chunk, tokens: outside, why: why.into() });
         }
         if !inside.is_empty() {
+            context.read.insert(place);
             context.passages.push(Passage {
                 n: context.passages.len() + 1,
                 hit: place,
@@ -119,11 +138,8 @@ fn source(hit: &Hit) -> String {
     let file = hit.document.path.file_name().map(|name| name.to_string_lossy().into_owned());
     let title = hit.document.title.clone().or(file).unwrap_or_default();
     let mut parts = vec![title];
-    for heading in &hit.heading {
-        if !parts.contains(heading) {
-            parts.push(heading.clone());
-        }
-    }
+    // The innermost heading says most; the others would take the place of sentences.
+    parts.extend(hit.heading.last().filter(|heading| **heading != parts[0]).cloned());
     parts.join(" > ")
 }
 
@@ -132,7 +148,7 @@ fn count(sentence: &Sentence, hits: &[Hit], generator: &dyn Generator) -> usize 
 }
 
 /// A sentence and those that it needs to be understood.
-fn needed_with(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Vec<usize> {
+pub(crate) fn needed_with(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Vec<usize> {
     let hit = sentences[place].hit;
     let kind = |place: usize| kind(sentences[place].span.slice(&hits[hit].text).unwrap_or_default());
     let first = sentences.partition_point(|sentence| sentence.hit < hit);
@@ -158,14 +174,15 @@ fn needed_with(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Vec<usize>
     needed
 }
 
+/// What a sentence is by its form.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Row,
     Item,
     Prose,
 }
 
-fn kind(text: &str) -> Kind {
+pub(crate) fn kind(text: &str) -> Kind {
     let opens_item = |text: &str| {
         let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
         text.starts_with(['-', '*', '+', '\u{2022}'])
@@ -202,7 +219,7 @@ fn join(places: &[usize], sentences: &[Sentence], hit: &Hit) -> String {
 
 /// Places of hits that hold the very words of a better hit. One word more or less is another statement: two versions of
 /// a policy often differ in a single number or name.
-fn copies(hits: &[Hit]) -> BTreeSet<usize> {
+fn copies(hits: &[Hit], replaced: &BTreeSet<usize>) -> BTreeSet<usize> {
     let mut seen = HashSet::new();
-    (0..hits.len()).filter(|place| !seen.insert(terms(&hits[*place].text))).collect()
+    (0..hits.len()).filter(|place| !replaced.contains(place) && !seen.insert(terms(&hits[*place].text))).collect()
 }

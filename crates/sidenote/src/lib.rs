@@ -20,7 +20,7 @@
 //! ```
 //!
 //! The modules, in the order in which a document and then a question pass through them: `walk`, `worker`, `ingest`;
-//! `retrieve`, `fuse`, `evidence`, `rerank`, `context`, `prompt`, `draft`, `cite`, `confidence`, `answer`.
+//! `retrieve`, `fuse`, `evidence`, `rerank`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `answer`.
 
 mod answer;
 mod cage;
@@ -42,6 +42,8 @@ mod remove;
 mod rerank;
 mod retrieve;
 mod terms;
+mod verdict;
+mod version;
 mod walk;
 mod worker;
 

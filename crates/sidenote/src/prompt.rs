@@ -13,6 +13,24 @@ use crate::context::Passage;
 /// The instruction for answering.
 const ANSWER_SYSTEM: &str = include_str!("prompts/answer_system.txt");
 
+/// The role in which the model is asked whether a passage holds the answer.
+const VERDICT_SYSTEM: &str = include_str!("prompts/verdict_system.txt");
+/// The two replies that are weighed against each other.
+pub(crate) const VERDICTS: [&str; 2] = ["Yes", "No"];
+
+/// The messages that ask whether `text`, which stands under `source`, holds the answer.
+pub(crate) fn verdict_messages(source: &str, text: &str, question: &str) -> Vec<ChatMessage> {
+    let content = format!(
+        "Passage from \"{source}\": {text}\n\nQuestion: {}\n\nDoes the passage say the answer to this question? \
+         Answer Yes or No.",
+        question.trim()
+    );
+    vec![
+        ChatMessage { role: Role::System, content: VERDICT_SYSTEM.trim_end().to_owned() },
+        ChatMessage { role: Role::User, content },
+    ]
+}
+
 /// The messages of a question over its passages.
 pub(crate) fn answer_messages(passages: &[Passage], question: &str) -> Vec<ChatMessage> {
     let mut content = String::new();

@@ -38,6 +38,19 @@ pub(crate) fn term_set(text: &str) -> HashSet<Term> {
     terms(text).into_iter().collect()
 }
 
+/// The distinct terms of `text` that name one thing and no other: numbers, codes, and words with a capital that do not
+/// begin the text.
+pub(crate) fn names(text: &str) -> HashSet<Term> {
+    let mut found = HashSet::new();
+    for (place, word) in text.split_whitespace().enumerate() {
+        let named = word.chars().any(|c| c.is_ascii_digit()) || (place > 0 && word.starts_with(char::is_uppercase));
+        if named {
+            found.extend(terms(word));
+        }
+    }
+    found
+}
+
 fn fold(stemmer: &Stemmer, word: &str) -> Term {
     if word.chars().any(|c| c.is_ascii_digit()) {
         return Term { text: plain_number(word), is_number: true };
@@ -112,6 +125,14 @@ mod tests {
         assert_eq!(texts("4.50 bar"), texts("4.5 bar"));
         assert_eq!(texts("fourteen days"), texts("14 days"));
         assert_ne!(texts("1.25"), texts("125"));
+    }
+
+    #[test]
+    fn names_are_numbers_codes_and_words_with_a_capital() {
+        let mut found: Vec<String> =
+            names("What does the TR-100 cost in Lindenau?").into_iter().map(|t| t.text).collect();
+        found.sort();
+        assert_eq!(found, ["100", "lindenau", "tr"]);
     }
 
     #[test]
