@@ -545,6 +545,7 @@ fn what_a_generator_says_about_itself_is_true() {
 
 #[test]
 fn tokens_have_vectors_of_their_own() {
+    let _alone = alone();
     let Some(embedder) = embedder(1) else { return };
     let text = "The pump [SEP] stands in Ostwick. It is blue.";
     let tokens = &embedder.embed_tokens(&[text]).expect("embeds")[0];

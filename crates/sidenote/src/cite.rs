@@ -65,16 +65,13 @@ pub(crate) struct Support {
 }
 
 /// A sentence that answers by itself: its own support.
-pub(crate) fn support_of(sentence: &Sentence, question: &str, hits: &[Hit]) -> Support {
+pub(crate) fn support_of(sentence: &Sentence, hits: &[Hit]) -> Support {
     let hit = &hits[sentence.hit];
-    let above = term_set(&above(hit));
-    let wanted = term_set(question);
-    let held = wanted.iter().filter(|term| sentence.terms.contains(term) || above.contains(term)).count();
     Support {
         hit: sentence.hit,
         span: Span::new(hit.span.start + sentence.span.start, hit.span.start + sentence.span.end),
         held: 1.0,
-        question_held: share(held, wanted.len()),
+        question_held: sentence.coverage,
         cosine: sentence.cosine,
         carries: true,
         score: 0.0,

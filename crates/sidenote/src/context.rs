@@ -1,7 +1,7 @@
 //! Which sentences of which passages the language model reads.
 //!
-//! Reading is what takes the time on a CPU, so the context is made of the sentences that matter with what they need to be
-//! understood: the sentence before, the line that opens a list, the header row of a table. What was found and did not
+//! Reading is what takes the time on a CPU, so the context is made of the sentences that matter; a list item comes with the
+//! line that opens its list, a table row with the header of its table. What was found and did not
 //! go in is said, with the reason.
 
 use std::collections::{BTreeSet, HashSet};
@@ -47,8 +47,13 @@ pub struct LeftOut {
 pub(crate) struct Context {
     pub(crate) passages: Vec<Passage>,
     pub(crate) left_out: Vec<LeftOut>,
-    /// Places of the hits that were read.
-    pub(crate) read: BTreeSet<usize>,
+}
+
+impl Context {
+    /// Whether any of the hit at this place is read.
+    pub(crate) fn holds(&self, hit: usize) -> bool {
+        self.passages.iter().any(|passage| passage.hit == hit)
+    }
 }
 
 /// Packs the best sentences of the hits into at most `budget_tokens` tokens.
@@ -119,7 +124,6 @@ pub(crate) fn pack(
             context.left_out.push(LeftOut { chunk: hit.chunk, tokens: outside, why: why.into() });
         }
         if !inside.is_empty() {
-            context.read.insert(place);
             context.passages.push(Passage {
                 n: context.passages.len() + 1,
                 hit: place,

@@ -34,6 +34,13 @@ pub struct Document {
     pub stale: bool,
 }
 
+impl Document {
+    /// The words of the file's name, its ending left out: it often says as much as a title.
+    pub(crate) fn name_words(&self) -> Option<String> {
+        Some(self.path.file_stem()?.to_string_lossy().replace(['-', '_', '.'], " "))
+    }
+}
+
 #[cfg(test)]
 impl Document {
     pub(crate) fn sample(number: i64) -> Self {

@@ -14,7 +14,7 @@ use sidenote_text::{Span, sentences};
 
 use crate::{
     error::Error,
-    retrieve::Hit,
+    retrieve::{Hit, head},
     terms::{Term, term_set},
 };
 
@@ -83,21 +83,14 @@ pub(crate) fn sentences_of(hits: &[Hit], question: &str, embedder: &dyn Embedder
 
 /// What stands above a passage: title (or the file's name, which often says as much), headings, the header row of its table.
 pub(crate) fn above(hit: &Hit) -> String {
-    let title = hit.document.title.clone().or_else(|| {
-        let stem = hit.document.path.file_stem()?.to_string_lossy().into_owned();
-        Some(stem.replace(['-', '_', '.'], " "))
-    });
+    let title = hit.document.title.clone().or_else(|| hit.document.name_words());
     let headings = hit.heading.iter().filter(|heading| Some(*heading) != title.as_ref()).cloned();
     title.clone().into_iter().chain(headings).chain(hit.table_header.clone()).collect::<Vec<_>>().join("\n")
 }
 
 /// As much of it as is read with the passage, as a line of its own.
 fn lead(above: &str) -> String {
-    let mut end = above.len().min(MAX_ABOVE_BYTES);
-    while !above.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}\n", &above[..end])
+    format!("{}\n", head(above, MAX_ABOVE_BYTES))
 }
 
 /// How much each token of the question weighs, 1 in all: the rarer among the passages, the more (the inverse document

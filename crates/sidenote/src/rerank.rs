@@ -15,8 +15,8 @@ use crate::{
     retrieve::Hit,
 };
 
-/// Share of the best sentence in the score; the fused score of the whole passage has the rest. `bench/RESULTS.md` has what
-/// it brings on each set.
+/// Share of the best sentence in the score; the fused score of the whole passage has the rest. In trials prose gained up to .8 and more,
+/// and source code lost from about .5 on.
 const SENTENCE_WEIGHT: f32 = 0.67;
 /// What the best passage of a document lends to the others, as a share of its score.
 const DOCUMENT_WEIGHT: f32 = 0.3;

@@ -219,7 +219,7 @@ fn readable<'a>(embedder: &dyn Embedder, query: &'a str) -> &'a str {
 }
 
 /// The first `bytes` of a text, shortened to a character boundary.
-fn head(text: &str, bytes: usize) -> &str {
+pub(crate) fn head(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -3,7 +3,7 @@
 //! Used where the program itself judges: which sentence of a passage to quote, whether a sentence of an answer is
 //! backed, whether the passages speak of what was asked. Retrieval has analysers of its own in the index.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_segmentation::UnicodeSegmentation;
@@ -11,6 +11,9 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Words without meaning of their own, in the languages an answer is most often written in. Negations are not among
 /// them: they turn a statement around.
 const STOP_WORDS: &str = include_str!("stop_words.txt");
+
+/// The same as a set, made once: a search takes apart every sentence of its best passages.
+static STOP_SET: LazyLock<HashSet<&str>> = LazyLock::new(|| STOP_WORDS.split_whitespace().collect());
 
 /// A word of a text, comparable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,11 +27,10 @@ pub(crate) struct Term {
 /// The terms of `text` in order, stop words left out.
 pub(crate) fn terms(text: &str) -> Vec<Term> {
     let stemmer = Stemmer::create(Algorithm::English);
-    let stop: HashSet<&str> = STOP_WORDS.split_whitespace().collect();
     text.split_word_bounds()
         .filter(|word| word.chars().any(char::is_alphanumeric))
         .map(|word| word.to_lowercase().replace('\u{2019}', "'"))
-        .filter(|word| !stop.contains(word.as_str()))
+        .filter(|word| !STOP_SET.contains(word.as_str()))
         .map(|word| fold(&stemmer, &word))
         .collect()
 }

@@ -58,7 +58,7 @@ pub(crate) fn decide(
         .map(|(sentence, support)| Claim { sentence, support, verdict: 0.0, drafted: true })
         .collect();
     if !several {
-        claims.extend(alternatives(&claims, question, hits, sentences, context));
+        claims.extend(alternatives(&claims, hits, sentences, context));
     }
     for claim in claims.iter_mut().take(ALTERNATIVES + 1) {
         claim.verdict = verdict(&claim.support, question, hits, sentences, generator)?;
@@ -75,21 +75,15 @@ pub(crate) fn decide(
 }
 
 /// The best sentences that were read, other than what was drafted.
-fn alternatives(
-    claims: &[Claim],
-    question: &str,
-    hits: &[Hit],
-    sentences: &[Sentence],
-    context: &Context,
-) -> Vec<Claim> {
+fn alternatives(claims: &[Claim], hits: &[Hit], sentences: &[Sentence], context: &Context) -> Vec<Claim> {
     let mut order: Vec<&Sentence> = sentences
         .iter()
-        .filter(|sentence| context.read.contains(&sentence.hit) && says_something(sentence, &hits[sentence.hit]))
+        .filter(|sentence| context.holds(sentence.hit) && says_something(sentence, &hits[sentence.hit]))
         .collect();
     order.sort_by(|a, b| b.score().total_cmp(&a.score()));
     order
         .into_iter()
-        .map(|sentence| (sentence, cite::support_of(sentence, question, hits)))
+        .map(|sentence| (sentence, cite::support_of(sentence, hits)))
         .filter(|(_, support)| {
             !claims.iter().any(|claim| claim.support.hit == support.hit && claim.support.span.contains(support.span))
         })

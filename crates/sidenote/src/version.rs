@@ -32,15 +32,11 @@ pub(crate) fn replaced(hits: &[Hit], question: &str) -> BTreeSet<usize> {
 /// A document's name without its year, its folder's path being another matter, and the year. `None` where the name holds no
 /// year, or any other number.
 fn version(hit: &Hit) -> Option<(String, u16)> {
-    let stem = hit.document.path.file_stem()?.to_string_lossy().into_owned();
-    let mut numbers = stem.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+    let words = hit.document.name_words()?;
+    let mut numbers = words.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
     let (year, more) = (numbers.next()?, numbers.next());
     let year = year_of(year).filter(|_| more.is_none())?;
-    let name: Vec<String> = terms(&stem.replace(['-', '_', '.'], " "))
-        .into_iter()
-        .filter(|term| !term.is_number)
-        .map(|term| term.text)
-        .collect();
+    let name: Vec<String> = terms(&words).into_iter().filter(|term| !term.is_number).map(|term| term.text).collect();
     (!name.is_empty()).then(|| (name.join(" "), year))
 }
 
