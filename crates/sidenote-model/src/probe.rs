@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::stamp::{Stamp, file_sha256};
@@ -27,16 +27,17 @@ pub fn probe_gguf(path: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// The body of a probing process: what `--probe-gguf PATH` is to run. Says on standard error what is wrong.
+/// The body of a probing process: what `--probe-gguf PATH` is to run. Says on standard error what is wrong, and gives the
+/// exit code to end with: 0 when the file works, 2 when it does not.
 #[must_use]
-pub fn probe_main(path: &Path) -> ExitCode {
+pub fn probe_main(path: &Path) -> i32 {
     match probe_gguf(path) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             // The path is known to who asked, and comes back in their own message.
             let reason = if let ModelError::Damaged { reason, .. } = error { reason } else { error.to_string() };
             let _ = writeln!(std::io::stderr(), "{reason}");
-            ExitCode::from(2)
+            2
         }
     }
 }

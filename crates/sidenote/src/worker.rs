@@ -44,13 +44,8 @@ pub fn worker_main() {
     if arguments.next().is_some_and(|argument| argument == "--probe-gguf")
         && let Some(path) = arguments.next()
     {
-        let works = sidenote_model::probe_gguf(std::path::Path::new(&path));
-        if let Err(error) = &works {
-            // The parent reads this line as the reason.
-            let _ = writeln!(io::stderr(), "{}", reason(error));
-        }
         #[expect(clippy::exit, reason = "a probe's life ends here; the host's main must not go on")]
-        std::process::exit(if works.is_ok() { 0 } else { 2 });
+        std::process::exit(sidenote_model::probe_main(std::path::Path::new(&path)));
     }
     if let Ok(memory_bytes) = std::env::var(WORKER_VARIABLE) {
         let memory_bytes = memory_bytes.parse().unwrap_or(2 << 30);
@@ -58,10 +53,6 @@ pub fn worker_main() {
         #[expect(clippy::exit, reason = "a worker's life ends here; the host's main must not go on")]
         std::process::exit(i32::from(served.is_err()));
     }
-}
-
-fn reason(error: &sidenote_model::ModelError) -> String {
-    if let sidenote_model::ModelError::Damaged { reason, .. } = error { reason.clone() } else { error.to_string() }
 }
 
 /// This program, where starting it again gives a worker.

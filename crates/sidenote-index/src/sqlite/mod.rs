@@ -9,7 +9,9 @@
 //! - Futures dropped half-way roll back at the connection's next use; ours always run to their end.
 //! - A list of ids travels as one JSON parameter (`json_each`), so no statement grows with its input.
 
+mod put;
 mod read;
+mod rows;
 mod write;
 
 use std::path::Path;
@@ -21,10 +23,10 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use crate::error::IndexError;
 use crate::files::{self, Layout};
 
-pub(crate) use read::{
+pub(crate) use put::{PutRows, unit_vector};
+pub(crate) use rows::{
     ChunkRow, ModelRow, SegmentRow, State, chunk_rows, chunk_rows_changed, removed_after, segments, state, vectors,
 };
-pub(crate) use write::{PutRows, unit_vector};
 
 /// Schema version that this program writes; the number of the last migration.
 pub(crate) const SCHEMA_VERSION: i64 = 1;

@@ -1,0 +1,308 @@
+//! Rows as Rust values, and the questions that reader and writer share: each runs on the connection it is given, so that it
+//! sees what its transaction sees.
+
+use sidenote_text::{Format, Span};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+
+use super::{PIECE_BYTES, signed, size, unsigned, vector_of_bytes};
+use crate::files::{file_uri, path_of_bytes};
+use crate::types::{ChunkId, DocumentId, Fingerprint, StoredChunk, StoredDocument};
+
+/// The one row that says how far everything is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) uuid: String,
+    pub(crate) sequence: i64,
+    pub(crate) trimmed_to: i64,
+    pub(crate) lexical_generation: i64,
+    pub(crate) lexical_sequence: i64,
+    pub(crate) segments_generation: i64,
+    pub(crate) purge_pending: bool,
+}
+
+/// The registered embedding model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ModelRow {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) sha256_hex: String,
+    pub(crate) dimensions: usize,
+}
+
+/// A sealed segment as the database knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentRow {
+    pub(crate) generation: i64,
+    pub(crate) vectors: u64,
+}
+
+/// Which vector a chunk has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkRow {
+    pub(crate) chunk: i64,
+    pub(crate) document: i64,
+    pub(crate) embedding: i64,
+}
+
+/// What the full-text index holds of a document.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LexicalSource {
+    pub(crate) title: String,
+    pub(crate) chunks: Vec<StoredChunk>,
+}
+
+pub(crate) async fn state(connection: &mut SqliteConnection) -> Result<State, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT uuid, sequence, trimmed_to, lexical_generation, lexical_sequence, segments_generation, purge_pending FROM store",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(State {
+        uuid: row.try_get(0)?,
+        sequence: row.try_get(1)?,
+        trimmed_to: row.try_get(2)?,
+        lexical_generation: row.try_get(3)?,
+        lexical_sequence: row.try_get(4)?,
+        segments_generation: row.try_get(5)?,
+        purge_pending: row.try_get::<i64, _>(6)? != 0,
+    })
+}
+
+pub(crate) async fn model(connection: &mut SqliteConnection) -> Result<Option<ModelRow>, sqlx::Error> {
+    let row = sqlx::query("SELECT id, name, sha256_hex, dimensions FROM models ORDER BY id DESC LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| {
+        Ok(ModelRow {
+            id: row.try_get(0)?,
+            name: row.try_get(1)?,
+            sha256_hex: row.try_get(2)?,
+            dimensions: size(row.try_get(3)?),
+        })
+    })
+    .transpose()
+}
+
+pub(crate) async fn segments(connection: &mut SqliteConnection) -> Result<Vec<SegmentRow>, sqlx::Error> {
+    let rows: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT generation, vectors FROM segments ORDER BY generation").fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|(generation, vectors)| SegmentRow { generation, vectors: unsigned(vectors) }).collect())
+}
+
+/// Chunks above `after`, at most `limit`, in order of id.
+pub(crate) async fn chunk_rows(
+    connection: &mut SqliteConnection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<ChunkRow>, sqlx::Error> {
+    let rows: Vec<(i64, i64, i64)> =
+        sqlx::query_as("SELECT id, document_id, embedding_id FROM chunks WHERE id > ? ORDER BY id LIMIT ?")
+            .bind(after)
+            .bind(limit)
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|(chunk, document, embedding)| ChunkRow { chunk, document, embedding }).collect())
+}
+
+/// Chunks that were added or described anew after `sequence` and are still there.
+pub(crate) async fn chunk_rows_changed(
+    connection: &mut SqliteConnection,
+    sequence: i64,
+) -> Result<Vec<ChunkRow>, sqlx::Error> {
+    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "SELECT DISTINCT k.id, k.document_id, k.embedding_id FROM changes c JOIN chunks k ON k.id = c.chunk_id \
+         WHERE c.sequence > ? ORDER BY k.id",
+    )
+    .bind(sequence)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|(chunk, document, embedding)| ChunkRow { chunk, document, embedding }).collect())
+}
+
+/// Chunks that were removed after `sequence`.
+pub(crate) async fn removed_after(connection: &mut SqliteConnection, sequence: i64) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar("SELECT chunk_id FROM changes WHERE sequence > ? AND kind = 0 ORDER BY chunk_id")
+        .bind(sequence)
+        .fetch_all(connection)
+        .await
+}
+
+/// Vectors by embedding id; missing ones left out.
+pub(crate) async fn vectors(
+    connection: &mut SqliteConnection,
+    ids: &[i64],
+) -> Result<Vec<(i64, Vec<f32>)>, sqlx::Error> {
+    let mut vectors = Vec::with_capacity(ids.len());
+    for some in ids.chunks(4096) {
+        let rows =
+            sqlx::query("SELECT id, vector FROM embeddings WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id")
+                .bind(json_ids(some.iter().copied()))
+                .fetch_all(&mut *connection)
+                .await?;
+        for row in rows {
+            vectors.push((row.try_get(0)?, vector_of_bytes(row.try_get::<&[u8], _>(1)?)));
+        }
+    }
+    Ok(vectors)
+}
+
+pub(super) async fn chunks_of(
+    connection: &mut SqliteConnection,
+    document: DocumentId,
+) -> Result<Option<LexicalSource>, sqlx::Error> {
+    let Some(row) = sqlx::query("SELECT title, text_bytes FROM documents WHERE id = ?")
+        .bind(document.0)
+        .fetch_optional(&mut *connection)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let title: Option<String> = row.try_get(0)?;
+    let whole = Span { start: 0, end: size(row.try_get(1)?) };
+    let text = text(connection, document, whole).await?.unwrap_or_default();
+    let rows = sqlx::query(
+        "SELECT id, document_id, ordinal, span_start, span_end, page, heading, header_start, header_end, prefix, tokens \
+         FROM chunks WHERE document_id = ? ORDER BY span_start, ordinal",
+    )
+    .bind(document.0)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut chunks = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut chunk = chunk_without_text(&row)?;
+        chunk.text = chunk.span.slice(&text).unwrap_or_default().to_owned();
+        chunks.push(chunk);
+    }
+    Ok(Some(LexicalSource { title: title.unwrap_or_default(), chunks }))
+}
+
+pub(super) async fn text(
+    connection: &mut SqliteConnection,
+    document: DocumentId,
+    span: Span,
+) -> Result<Option<String>, sqlx::Error> {
+    let length: Option<i64> = sqlx::query_scalar("SELECT text_bytes FROM documents WHERE id = ?")
+        .bind(document.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(length) = length.map(size) else { return Ok(None) };
+    if span.start > span.end || span.end > length {
+        return Ok(None);
+    }
+    if span.is_empty() && length == 0 {
+        return Ok(Some(String::new()));
+    }
+    let first = span.start / PIECE_BYTES;
+    let last = span.end.saturating_sub(1).max(span.start) / PIECE_BYTES;
+    let pieces: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT bytes FROM texts WHERE document_id = ? AND piece BETWEEN ? AND ? ORDER BY piece")
+            .bind(document.0)
+            .bind(signed(first))
+            .bind(signed(last))
+            .fetch_all(connection)
+            .await?;
+    Ok(cut(pieces.concat(), first * PIECE_BYTES, span))
+}
+
+/// The text under `span` of bytes that begin at offset `begin`; `None` where it does not fit or cuts a character.
+pub(super) fn cut(mut bytes: Vec<u8>, begin: usize, span: Span) -> Option<String> {
+    let (start, end) = (span.start.checked_sub(begin)?, span.end.checked_sub(begin)?);
+    if end > bytes.len() {
+        return None;
+    }
+    bytes.truncate(end);
+    bytes.drain(..start);
+    String::from_utf8(bytes).ok()
+}
+
+pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> Result<(), sqlx::Error> {
+    let mut index = 0;
+    while let Some(row) = rows.get(index) {
+        let mut chunk = chunk_without_text(row)?;
+        let begin = size(row.try_get(11)?) * PIECE_BYTES;
+        let pieces =
+            (chunk.span.end.saturating_sub(1).max(chunk.span.start)) / PIECE_BYTES - chunk.span.start / PIECE_BYTES + 1;
+        let mut bytes = Vec::with_capacity(pieces * PIECE_BYTES);
+        for row in rows.iter().skip(index).take(pieces) {
+            bytes.extend_from_slice(row.try_get::<&[u8], _>(12)?);
+        }
+        chunk.text = cut(bytes, begin, chunk.span).unwrap_or_default();
+        chunks.push(chunk);
+        index += pieces;
+    }
+    Ok(())
+}
+
+pub(super) fn chunk_without_text(row: &SqliteRow) -> Result<StoredChunk, sqlx::Error> {
+    let header: (Option<i64>, Option<i64>) = (row.try_get(7)?, row.try_get(8)?);
+    Ok(StoredChunk {
+        id: ChunkId(row.try_get(0)?),
+        document: DocumentId(row.try_get(1)?),
+        ordinal: size(row.try_get(2)?),
+        span: span(row.try_get(3)?, row.try_get(4)?),
+        page: row.try_get::<Option<i64>, _>(5)?.and_then(|page| u32::try_from(page).ok()),
+        heading: serde_json::from_str(row.try_get(6)?).unwrap_or_default(),
+        table_header: header.0.zip(header.1).map(|(start, end)| span(start, end)),
+        prefix: row.try_get(9)?,
+        text: String::new(),
+        tokens: size(row.try_get(10)?),
+    })
+}
+
+pub(super) fn stored_document(row: &SqliteRow) -> Result<StoredDocument, sqlx::Error> {
+    let path: Vec<u8> = row.try_get(2)?;
+    let part: String = row.try_get(3)?;
+    let pages: i64 = row.try_get(13)?;
+    Ok(StoredDocument {
+        id: DocumentId(row.try_get(0)?),
+        collection: row.try_get(1)?,
+        uri: file_uri(&path),
+        path: path_of_bytes(path),
+        part: (!part.is_empty()).then_some(part),
+        title: row.try_get(4)?,
+        format: format_of_name(row.try_get(5)?),
+        language: row.try_get(6)?,
+        fingerprint: fingerprint(row, 7)?,
+        modified_unix_ms: row.try_get(11)?,
+        text_bytes: unsigned(row.try_get(12)?),
+        page_count: u32::try_from(pages).ok().filter(|&pages| pages > 0),
+        warnings: serde_json::from_str(row.try_get(14)?).unwrap_or_default(),
+        chunk_count: unsigned(row.try_get(15)?),
+    })
+}
+
+pub(super) fn fingerprint(row: &SqliteRow, first: usize) -> Result<Fingerprint, sqlx::Error> {
+    let sha256: &[u8] = row.try_get(first + 3)?;
+    Ok(Fingerprint {
+        size: unsigned(row.try_get(first)?),
+        mtime_ns: row.try_get(first + 1)?,
+        inode: row.try_get::<i64, _>(first + 2)?.cast_unsigned(),
+        sha256: <[u8; 32]>::try_from(sha256).unwrap_or([0; 32]),
+    })
+}
+
+pub(super) fn span(start: i64, end: i64) -> Span {
+    Span { start: size(start), end: size(end).max(size(start)) }
+}
+
+/// The name under which a format is stored: that of its JSON form.
+pub(super) fn format_name(format: Format) -> String {
+    match serde_json::to_value(format) {
+        Ok(serde_json::Value::String(name)) => name,
+        Ok(_) | Err(_) => "text".to_owned(),
+    }
+}
+
+pub(super) fn format_of_name(name: &str) -> Format {
+    serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(Format::Text)
+}
+
+pub(super) fn json_ids(ids: impl Iterator<Item = i64>) -> String {
+    let list: Vec<String> = ids.map(|id| id.to_string()).collect();
+    format!("[{}]", list.join(","))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
