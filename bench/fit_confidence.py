@@ -13,7 +13,7 @@ import json
 import math
 import sys
 
-NAMES = ["evidence", "quote_cosine", "question_held", "names_held", "answer_held", "mean_logprob", "first_logprob", "verdict"]
+NAMES = ["evidence", "quote_cosine", "question_held", "names_held", "answer_held", "mean_logprob", "first_logprob", "verdict", "agreement"]
 
 
 def main():

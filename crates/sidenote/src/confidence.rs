@@ -1,9 +1,8 @@
 //! How sure an answer is, as one number: a logistic regression over signals from before, during and after generation.
 //!
 //! A small model that is given the wrong passages answers all the same, so its own word is one signal among several.
-//! The weights are those that `bench/fit_confidence.py` gives for 80 questions of SQuAD 2.0 (45 that its paragraphs answer, 35
-//! that they do not), never for the golden set; two that came out at nothing or just below are kept at 0 until more
-//! questions say more. The verdict carries nearly all of it.
+//! The weights are those that `bench/fit_confidence.py` gives for 81 questions of SQuAD 2.0 (45 that its paragraphs answer, 36
+//! that they do not), never for the golden set; one that came out just below nothing is kept at 0.
 
 /// What is known about an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
@@ -24,6 +23,8 @@ pub struct Signals {
     pub first_logprob: f32,
     /// Log-odds that the model gives to "Yes" against "No" when asked whether the quote answers the question.
     pub verdict: f32,
+    /// Share of the drafts that point at the quote, 0 to 1.
+    pub agreement: f32,
 }
 
 impl Signals {
@@ -37,21 +38,23 @@ impl Signals {
             + WEIGHTS.answer_held * self.answer_held
             + WEIGHTS.mean_logprob * self.mean_logprob.max(-4.0)
             + WEIGHTS.first_logprob * self.first_logprob.max(-4.0)
-            + WEIGHTS.verdict * self.verdict.clamp(-8.0, 8.0);
+            + WEIGHTS.verdict * self.verdict.clamp(-8.0, 8.0)
+            + WEIGHTS.agreement * self.agreement;
         1.0 / (1.0 + (-logit).exp())
     }
 }
 
-const BIAS: f32 = -3.04;
+const BIAS: f32 = -4.30;
 const WEIGHTS: Signals = Signals {
-    evidence: 0.24,
+    evidence: 0.70,
     quote_cosine: 0.38,
-    question_held: 0.0,
-    names_held: 0.76,
-    answer_held: 0.01,
+    question_held: 0.15,
+    names_held: 0.67,
+    answer_held: 0.44,
     mean_logprob: 0.0,
-    first_logprob: 0.12,
-    verdict: 1.29,
+    first_logprob: 0.33,
+    verdict: 0.99,
+    agreement: 1.18,
 };
 
 #[cfg(test)]
@@ -74,6 +77,7 @@ mod tests {
             question_held: 1.0,
             answer_held: 1.0,
             verdict: 20.0,
+            agreement: 1.0,
             ..Signals::default()
         };
         assert!(low.confidence() < 0.5 && high.confidence() > 0.5);

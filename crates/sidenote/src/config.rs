@@ -232,6 +232,9 @@ pub struct Answering {
     pub passages: usize,
     /// Most tokens of passages in the prompt, 128 upward; capped by the context window.
     pub context_tokens: usize,
+    /// Drafts the language model writes of an answer, 1 or 2: a second one, with the question put another way, takes about a
+    /// third longer and errs less.
+    pub drafts: usize,
     /// Most tokens of an answer, 8 to 4,096.
     pub max_tokens: usize,
     /// Confidence under which the answer is "the documents do not say", 0 to 1.
@@ -244,7 +247,15 @@ pub struct Answering {
 
 impl Default for Answering {
     fn default() -> Self {
-        Self { passages: 10, context_tokens: 320, max_tokens: 160, min_confidence: 0.15, temperature: 0.0, seed: 1 }
+        Self {
+            passages: 10,
+            context_tokens: 320,
+            drafts: 2,
+            max_tokens: 160,
+            min_confidence: 0.15,
+            temperature: 0.0,
+            seed: 1,
+        }
     }
 }
 
@@ -287,6 +298,7 @@ impl Config {
         range("search.lexical_weight", self.search.lexical_weight, 0.0, 1.0)?;
         range("search.rerank_depth", self.search.rerank_depth, 0, 100)?;
         range("answer.passages", self.answer.passages, 1, 50)?;
+        range("answer.drafts", self.answer.drafts, 1, 2)?;
         range("answer.context_tokens", self.answer.context_tokens, 128, 1 << 20)?;
         range("answer.max_tokens", self.answer.max_tokens, 8, 4_096)?;
         range("answer.min_confidence", self.answer.min_confidence, 0.0, 1.0)?;

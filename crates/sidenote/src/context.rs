@@ -9,7 +9,14 @@ use std::collections::{BTreeSet, HashSet};
 use sidenote_index::ChunkId;
 use sidenote_model::Generator;
 
-use crate::{config::Answering, evidence::Sentence, retrieve::Hit, terms::terms, version};
+use crate::{
+    config::Answering,
+    evidence::Sentence,
+    retrieve::Hit,
+    statement::{Kind, kind, needed_with, whole},
+    terms::terms,
+    version,
+};
 
 /// A numbered passage of the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,9 +90,11 @@ pub(crate) fn pack(
     let budget_tokens = budget_tokens.min(settings.context_tokens);
     for place in order {
         let sentence = &sentences[place];
-        // The sentence before would help to understand, and measured it costs more by what it takes the place of.
+        // The sentence before always helps to understand, and measured it costs more by what it takes the place of: prose
+        // takes along only what it points back to, and what points back to it.
         let is_prose = kind(sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default()) == Kind::Prose;
-        let mut wanted = if is_prose { vec![place] } else { needed_with(place, sentences, hits) };
+        let mut wanted: Vec<usize> =
+            if is_prose { whole(place, sentences, hits).collect() } else { needed_with(place, sentences, hits) };
         wanted.retain(|place| !chosen.contains(place));
         let mut cost: usize = wanted.iter().map(|place| count(&sentences[*place], hits, generator)).sum();
         if !opened.contains(&sentence.hit) {
@@ -149,56 +158,6 @@ fn source(hit: &Hit) -> String {
 
 fn count(sentence: &Sentence, hits: &[Hit], generator: &dyn Generator) -> usize {
     sentence.span.slice(&hits[sentence.hit].text).map_or(0, |text| generator.count_tokens(text) + 1)
-}
-
-/// A sentence and those that it needs to be understood.
-pub(crate) fn needed_with(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Vec<usize> {
-    let hit = sentences[place].hit;
-    let kind = |place: usize| kind(sentences[place].span.slice(&hits[hit].text).unwrap_or_default());
-    let first = sentences.partition_point(|sentence| sentence.hit < hit);
-    let mut needed = vec![place];
-    // A row needs the header of its table, an item the line that opens its list.
-    let mut above = place;
-    match kind(place) {
-        Kind::Row => {
-            while above > first && kind(above - 1) == Kind::Row {
-                above -= 1;
-            }
-        }
-        Kind::Item => {
-            while above > first && kind(above) == Kind::Item {
-                above -= 1;
-            }
-        }
-        Kind::Prose => above = above.saturating_sub(1).max(first),
-    }
-    if above != place {
-        needed.insert(0, above);
-    }
-    needed
-}
-
-/// What a sentence is by its form.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Row,
-    Item,
-    Prose,
-}
-
-pub(crate) fn kind(text: &str) -> Kind {
-    let opens_item = |text: &str| {
-        let digits = text.trim_start_matches(|c: char| c.is_ascii_digit());
-        text.starts_with(['-', '*', '+', '\u{2022}'])
-            || (digits.len() < text.len() && (digits.starts_with(". ") || digits.starts_with(") ")))
-    };
-    if text.starts_with('|') || text.contains(" | ") {
-        Kind::Row
-    } else if opens_item(text) {
-        Kind::Item
-    } else {
-        Kind::Prose
-    }
 }
 
 fn join(places: &[usize], sentences: &[Sentence], hit: &Hit) -> String {

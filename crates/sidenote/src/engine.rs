@@ -10,7 +10,8 @@ use sidenote_index::{Index, IndexOptions, VectorMode};
 use sidenote_model::{CancelToken, Embedder, Generator};
 
 use crate::{
-    answer::{Answer, AskEvent, AskPhase, AskRequest, Question},
+    answer::{Answer, AskEvent, AskPhase, AskRequest},
+    ask::Question,
     config::{Config, SearchMode, VectorIndexKind},
     document::Document,
     error::Error,

@@ -20,9 +20,11 @@
 //! ```
 //!
 //! The modules, in the order in which a document and then a question pass through them: `walk`, `worker`, `ingest`;
-//! `retrieve`, `fuse`, `evidence`, `rerank`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `answer`.
+//! `parts`, `retrieve`, `fuse`, `evidence`, `rerank`, `statement`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `ask`,
+//! `answer`.
 
 mod answer;
+mod ask;
 mod cage;
 mod cite;
 mod confidence;
@@ -36,11 +38,13 @@ mod evidence;
 mod fuse;
 mod ingest;
 mod models;
+mod parts;
 mod passage;
 mod prompt;
 mod remove;
 mod rerank;
 mod retrieve;
+mod statement;
 mod terms;
 mod verdict;
 mod version;

@@ -10,11 +10,18 @@ use sidenote_model::{ChatMessage, Role};
 
 use crate::context::Passage;
 
-/// The instruction for answering.
-const ANSWER_SYSTEM: &str = include_str!("prompts/answer_system.txt");
+/// The role in which the model reads passages.
+const SYSTEM: &str = include_str!("prompts/system.txt");
+/// What it is told to do with them.
+const ANSWER_TASK: &str = include_str!("prompts/answer_task.txt");
+/// Ways to put a question over its passages. A small model errs in different places when it knows the question before it
+/// reads and when it does not; where both drafts point at the same sentence it is seldom wrong.
+pub(crate) const MAX_DRAFTS: usize = 2;
 
-/// The role in which the model is asked whether a passage holds the answer.
-const VERDICT_SYSTEM: &str = include_str!("prompts/verdict_system.txt");
+/// The instruction for taking a question apart, and examples: a question, and its parts below it.
+const SPLIT_SYSTEM: &str = include_str!("prompts/split_system.txt");
+const SPLIT_EXAMPLES: &str = include_str!("prompts/split_examples.txt");
+
 /// The two replies that are weighed against each other.
 pub(crate) const VERDICTS: [&str; 2] = ["Yes", "No"];
 
@@ -25,24 +32,34 @@ pub(crate) fn verdict_messages(source: &str, text: &str, question: &str) -> Vec<
          Answer Yes or No.",
         question.trim()
     );
-    vec![
-        ChatMessage { role: Role::System, content: VERDICT_SYSTEM.trim_end().to_owned() },
-        ChatMessage { role: Role::User, content },
-    ]
+    vec![ChatMessage::new(Role::System, SYSTEM.trim_end()), ChatMessage::new(Role::User, content)]
 }
 
-/// The messages of a question over its passages.
-pub(crate) fn answer_messages(passages: &[Passage], question: &str) -> Vec<ChatMessage> {
-    let mut content = String::new();
+/// The messages that ask for the parts of a question. The examples are of other trades than any document is likely to be.
+pub(crate) fn split_messages(question: &str) -> Vec<ChatMessage> {
+    let mut messages = vec![ChatMessage::new(Role::System, SPLIT_SYSTEM.trim_end())];
+    for example in SPLIT_EXAMPLES.split("\n\n") {
+        let (asked, parts) = example.trim().split_once('\n').unwrap_or((example, ""));
+        messages.push(ChatMessage::new(Role::User, asked));
+        messages.push(ChatMessage::new(Role::Assistant, parts));
+    }
+    messages.push(ChatMessage::new(Role::User, question.trim()));
+    messages
+}
+
+/// The messages of a question over its passages, in each of the ways: the question behind the passages, and before and
+/// behind them.
+pub(crate) fn answer_messages(passages: &[Passage], question: &str) -> [Vec<ChatMessage>; MAX_DRAFTS] {
+    let mut read = String::new();
     for passage in passages {
         // Writing to a String does not fail.
-        let _ = writeln!(content, "[{}] {}\n{}\n", passage.n, passage.source, passage.text);
+        let _ = writeln!(read, "[{}] {}\n{}\n", passage.n, passage.source, passage.text);
     }
-    let _ = write!(content, "Question: {}", question.trim());
-    vec![
-        ChatMessage { role: Role::System, content: ANSWER_SYSTEM.trim_end().to_owned() },
-        ChatMessage { role: Role::User, content },
-    ]
+    let question = format!("Question: {}\n\n", question.trim());
+    let messages = |content: String| {
+        vec![ChatMessage::new(Role::System, SYSTEM.trim_end()), ChatMessage::new(Role::User, content.trim_end())]
+    };
+    [messages(format!("{read}{question}{ANSWER_TASK}")), messages(format!("{question}{read}{question}{ANSWER_TASK}"))]
 }
 
 /// Whether a draft says that the passages do not hold the answer.
@@ -75,7 +92,7 @@ mod tests {
         ];
         let messages = answer_messages(&passages, " Who approves travel expenses? ");
         insta::assert_snapshot!(
-            messages.iter().map(|m| format!("<{:?}>\n{}\n", m.role, m.content)).collect::<String>()
+            messages.iter().flatten().map(|m| format!("<{:?}>\n{}\n", m.role, m.content)).collect::<String>()
         );
     }
 
@@ -83,7 +100,8 @@ mod tests {
     fn the_instruction_comes_first_and_is_the_same_for_every_question() {
         let one = answer_messages(&[Passage::of(1, "a", "b")], "c?");
         let other = answer_messages(&[Passage::of(1, "x", "y"), Passage::of(2, "p", "q")], "z?");
-        assert_eq!(one[0].content, other[0].content);
+        assert_eq!(one[0][0].content, other[0][0].content);
+        assert_eq!(one[0][0].content, one[1][0].content);
     }
 
     #[test]

@@ -5,25 +5,25 @@
 //! sentences that retrieval likes best; the log-odds of "Yes" against "No" go into the choice and into the confidence.
 
 use sidenote_model::Generator;
+use sidenote_text::Span;
 
 use crate::{
     cite::{self, Support},
-    context::{self, Context, Kind},
+    context::Context,
     draft::DraftSentence,
     error::Error,
-    evidence::{Sentence, above},
-    prompt,
+    evidence::{Sentence, above, share},
+    prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
+    statement::{self, Kind, MAX_STATEMENT_BYTES},
 };
 
 /// Sentences that stand against the draft.
 const ALTERNATIVES: usize = 3;
 /// What a unit of the verdict's log-odds is worth, in units of a sentence's evidence score.
 const VERDICT_WEIGHT: f32 = 0.05;
-/// What having been drafted is worth.
-const DRAFT_BONUS: f32 = 0.2;
-/// Longest sentence in bytes that is shown as the answer itself.
-const MAX_SHOWN_BYTES: usize = 300;
+/// What it is worth that all drafts point at it.
+const DRAFT_WEIGHT: f32 = 0.4;
 
 /// A sentence of the answer with its support, and what the model thinks of it.
 #[derive(Clone, Debug)]
@@ -32,41 +32,59 @@ pub(crate) struct Claim {
     pub(crate) support: Support,
     /// Log-odds of "Yes, the passage says the answer".
     pub(crate) verdict: f32,
-    /// Whether the model drafted it.
-    drafted: bool,
+    /// The draft it is from; `None` for a sentence that stands against the drafts.
+    draft: Option<usize>,
+    /// Drafts that point at it, as a share of the most there can be, 0 to 1.
+    pub(crate) agreement: f32,
 }
 
 impl Claim {
     fn worth(&self) -> f32 {
-        self.support.evidence + VERDICT_WEIGHT * self.verdict + if self.drafted { DRAFT_BONUS } else { 0.0 }
+        self.support.evidence + VERDICT_WEIGHT * self.verdict + DRAFT_WEIGHT * self.agreement
+    }
+
+    fn overlaps(&self, support: &Support) -> bool {
+        let (own, other) = (self.support.span, support.span);
+        self.support.hit == support.hit && own.start < other.end && other.start < own.end
     }
 }
 
-/// Decides what is claimed: the drafted sentences when there are several, else the best of the drafted one and the best
-/// sentences read. `drafted` are sentences with the support that carries them.
+/// Decides what is claimed: the draft, or the sentence beside it, that is worth most. `drafts` are sentences with the support
+/// that carries them, draft by draft.
 pub(crate) fn decide(
-    drafted: Vec<(DraftSentence, Support)>,
+    drafts: Vec<Vec<(DraftSentence, Support)>>,
     question: &str,
     hits: &[Hit],
     sentences: &[Sentence],
     context: &Context,
     generator: &dyn Generator,
 ) -> Result<Vec<Claim>, Error> {
-    let several = drafted.len() > 1;
-    let mut claims: Vec<Claim> = drafted
-        .into_iter()
-        .map(|(sentence, support)| Claim { sentence, support, verdict: 0.0, drafted: true })
-        .collect();
-    if !several {
-        claims.extend(alternatives(&claims, hits, sentences, context));
+    let mut claims: Vec<Claim> = Vec::new();
+    let one = share(1, MAX_DRAFTS);
+    for (draft, drafted) in drafts.into_iter().enumerate() {
+        for (sentence, support) in drafted {
+            if !places_inside(&support, hits, sentences).iter().any(|place| says_something(&sentences[*place], hits)) {
+                continue;
+            }
+            let support = stand_alone(support, hits, sentences);
+            match claims.iter_mut().find(|claim| claim.draft != Some(draft) && claim.overlaps(&support)) {
+                Some(known) => known.agreement = 1.0_f32.min(known.agreement + one),
+                None => claims.push(Claim { sentence, support, verdict: 0.0, draft: Some(draft), agreement: one }),
+            }
+        }
     }
-    for claim in claims.iter_mut().take(ALTERNATIVES + 1) {
+    claims.extend(alternatives(&claims, hits, sentences, context));
+    for claim in &mut claims {
         claim.verdict = verdict(&claim.support, question, hits, sentences, generator)?;
     }
-    if !several {
-        // The first of equals: the drafted one.
-        let best = claims.into_iter().reduce(|best, next| if next.worth() > best.worth() { next } else { best });
-        claims = best.into_iter().collect();
+    // The first of equals: a drafted one.
+    let best =
+        (0..claims.len()).reduce(|best, next| if claims[next].worth() > claims[best].worth() { next } else { best });
+    if let Some(best) = best {
+        match claims[best].draft {
+            Some(draft) => claims.retain(|claim| claim.draft == Some(draft)),
+            None => claims = vec![claims.swap_remove(best)],
+        }
     }
     for claim in &mut claims {
         complete(claim, hits);
@@ -76,30 +94,50 @@ pub(crate) fn decide(
 
 /// The best sentences that were read, other than what was drafted.
 fn alternatives(claims: &[Claim], hits: &[Hit], sentences: &[Sentence], context: &Context) -> Vec<Claim> {
-    let mut order: Vec<&Sentence> = sentences
-        .iter()
-        .filter(|sentence| context.holds(sentence.hit) && says_something(sentence, &hits[sentence.hit]))
-        .collect();
+    let mut order: Vec<&Sentence> =
+        sentences.iter().filter(|sentence| context.holds(sentence.hit) && says_something(sentence, hits)).collect();
     order.sort_by(|a, b| b.score().total_cmp(&a.score()));
-    order
-        .into_iter()
-        .map(|sentence| (sentence, cite::support_of(sentence, hits)))
-        .filter(|(_, support)| {
-            !claims.iter().any(|claim| claim.support.hit == support.hit && claim.support.span.contains(support.span))
-        })
-        .take(ALTERNATIVES)
-        .map(|(sentence, support)| {
-            let text = shown(sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default());
-            Claim { sentence: DraftSentence { text, labels: Vec::new() }, support, verdict: 0.0, drafted: false }
-        })
-        .collect()
+    let mut found: Vec<Claim> = Vec::new();
+    for sentence in order {
+        let support = stand_alone(cite::support_of(sentence, hits), hits, sentences);
+        let holds_it = |claim: &Claim| claim.support.hit == support.hit && claim.support.span.contains(support.span);
+        if found.len() < ALTERNATIVES && !claims.iter().chain(&found).any(holds_it) {
+            let sentence = DraftSentence { text: String::new(), labels: Vec::new() };
+            found.push(Claim { sentence, support, verdict: 0.0, draft: None, agreement: 0.0 });
+        }
+    }
+    found
+}
+
+/// The support with the neighbours without which it says nothing.
+fn stand_alone(mut support: Support, hits: &[Hit], sentences: &[Sentence]) -> Support {
+    let begin = hits[support.hit].span.start;
+    let places = places_inside(&support, hits, sentences);
+    let Some((first, last)) = places.first().zip(places.last()) else { return support };
+    let start = statement::whole(*first, sentences, hits).start;
+    let end = statement::whole(*last, sentences, hits).end - 1;
+    let span = Span::new(begin + sentences[start].span.start, begin + sentences[end].span.end);
+    support.span = span;
+    support
+}
+
+/// Places of the sentences that a support is made of.
+fn places_inside(support: &Support, hits: &[Hit], sentences: &[Sentence]) -> Vec<usize> {
+    let begin = hits[support.hit].span.start;
+    let inside = |sentence: &Sentence| {
+        sentence.hit == support.hit
+            && begin + sentence.span.start >= support.span.start
+            && begin + sentence.span.end <= support.span.end
+    };
+    (0..sentences.len()).filter(|place| inside(&sentences[*place])).collect()
 }
 
 /// Headings and rules are sentences of the text and no statements.
-fn says_something(sentence: &Sentence, hit: &Hit) -> bool {
+fn says_something(sentence: &Sentence, hits: &[Hit]) -> bool {
+    let hit = &hits[sentence.hit];
     let text = sentence.span.slice(&hit.text).unwrap_or_default();
     let is_heading = text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading);
-    !is_heading && sentence.terms.len() > 1 && text.len() <= MAX_SHOWN_BYTES
+    !is_heading && sentence.terms.len() > 1 && text.len() <= MAX_STATEMENT_BYTES
 }
 
 fn verdict(
@@ -110,14 +148,9 @@ fn verdict(
     generator: &dyn Generator,
 ) -> Result<f32, Error> {
     let hit = &hits[support.hit];
-    let inside = |sentence: &Sentence| {
-        sentence.hit == support.hit
-            && hit.span.start + sentence.span.start >= support.span.start
-            && hit.span.start + sentence.span.end <= support.span.end
-    };
     let mut read = Vec::new();
-    for place in (0..sentences.len()).filter(|place| inside(&sentences[*place])) {
-        for needed in context::needed_with(place, sentences, hits) {
+    for place in places_inside(support, hits, sentences) {
+        for needed in statement::needed_with(place, sentences, hits) {
             if !read.contains(&needed) {
                 read.push(needed);
             }
@@ -130,35 +163,17 @@ fn verdict(
     Ok(scores.first().copied().unwrap_or_default() - scores.get(1).copied().unwrap_or_default())
 }
 
-/// A drafted phrase becomes the statement it was taken from: "45 pence" says less than the sentence that holds it.
+/// A draft becomes the statement it was taken from: "45 pence" says less than the sentence that holds it, and a paraphrase
+/// may say what nobody wrote. Only a cell of a table, or a phrase of a very long sentence, stays what it is, where the
+/// document has it word for word.
 fn complete(claim: &mut Claim, hits: &[Hit]) {
     let hit = &hits[claim.support.hit];
     let span = claim.support.span;
-    let Some(statement) = hit.text.get(span.start - hit.span.start..span.end - hit.span.start) else { return };
-    let is_statement = context::kind(statement) != Kind::Row && statement.len() <= MAX_SHOWN_BYTES;
-    if claim.drafted && claim.support.held >= 1.0 && is_statement && statement.len() > claim.sentence.text.len() {
-        claim.sentence.text = shown(statement);
-    }
-}
-
-/// A sentence of a document as a sentence of an answer: without marks of lists, line breaks and cell borders.
-fn shown(text: &str) -> String {
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '*' | '+' | '>' | '\u{2022}'));
-    let cells: Vec<String> = text
-        .split('|')
-        .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|cell| !cell.is_empty())
-        .collect();
-    cells.join(", ").replace("**", "")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_of_lists_and_cells_are_not_shown() {
-        assert_eq!(shown("- The **band** is\n  loud."), "The band is loud.");
-        assert_eq!(shown("| TR-80 | 25 g |"), "TR-80, 25 g");
+    let Some(text) = hit.text.get(span.start - hit.span.start..span.end - hit.span.start) else { return };
+    let statement = statement::shown(text);
+    let is_sentence = statement::kind(text) != Kind::Row && text.len() <= MAX_STATEMENT_BYTES;
+    let is_phrase = !claim.sentence.text.is_empty() && statement.contains(claim.sentence.text.trim_end_matches('.'));
+    if is_sentence || !is_phrase {
+        claim.sentence.text = statement;
     }
 }

@@ -36,6 +36,9 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
         }
     } else if answer.answered {
         output.print(&notes(&answer.citations, output))?;
+        if let Some(reason) = &answer.reason {
+            output.print(&format!("\n{}", output.terminal.indented(&one_line(reason), 0)))?;
+        }
     } else {
         print_abstention(&answer, output)?;
     }

@@ -1,0 +1,510 @@
+//! A question becomes an answer: retrieve, choose sentences, ask the model, check what it wrote, cut the notes.
+//!
+//! A question that asks several things is taken apart first, and each part goes this way by itself. Draft tokens are
+//! events as they come. When the model is done each sentence is held against the passages: what they carry is settled with
+//! its notes, what they do not is retracted. When nothing is left, or confidence is under the threshold, the answer is that
+//! the documents do not say, and what came closest is named.
+
+use std::{collections::BTreeSet, ops::ControlFlow, time::Instant};
+
+use sidenote_index::Index;
+use sidenote_model::{
+    CancelToken, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason,
+};
+
+use crate::{
+    answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens},
+    cite::{self, Citation, Support},
+    confidence::Signals,
+    config::{Config, SearchMode},
+    context::{self, Context},
+    draft::{self, DraftSentence, LabelFilter},
+    error::Error,
+    evidence::{self, Sentence},
+    parts::{self, Part},
+    prompt,
+    retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
+    terms::{names, term_set},
+    verdict::{self, Claim},
+};
+
+/// One question at work.
+pub(crate) struct Question<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) index: &'a Index,
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) generator: &'a dyn Generator,
+    pub(crate) request: &'a AskRequest,
+    pub(crate) cancel: &'a CancelToken,
+    /// When the question was asked, and how long opening the models took.
+    pub(crate) asked: Instant,
+    pub(crate) load_ms: f64,
+}
+
+/// How a part of the question came out.
+struct Outcome {
+    confidence: f32,
+    signals: Option<Signals>,
+    /// Why nothing of it is shown; `None` when something is.
+    missing: Option<String>,
+}
+
+impl Question<'_> {
+    /// Answers it.
+    pub(crate) fn answer(&self, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Answer, Error> {
+        let mut answer = self.blank();
+        let parts = parts::split(&self.request.question, self.generator, self.cancel)?;
+        self.stop_if_cancelled()?;
+        let mut outcomes = Vec::with_capacity(parts.len());
+        for part in &parts {
+            outcomes.push(self.answer_part(part, &mut answer, on_event)?);
+        }
+        answer.answered = !answer.sentences.is_empty();
+        answer.answer = numbered(&answer.sentences);
+        answer.reason = reason(&parts, &outcomes);
+        // An answer is as sure as the least sure part that is shown.
+        let by_confidence = |a: &&Outcome, b: &&Outcome| a.confidence.total_cmp(&b.confidence);
+        let shown = outcomes.iter().filter(|outcome| outcome.missing.is_none()).min_by(by_confidence);
+        if let Some(outcome) = shown.or_else(|| outcomes.iter().max_by(by_confidence)) {
+            answer.confidence = outcome.confidence;
+            answer.signals = outcome.signals;
+        }
+        answer.timings.total = milliseconds(self.asked);
+        on_event(AskEvent::Final(&answer));
+        Ok(answer)
+    }
+
+    /// Answers a part of the question.
+    fn answer_part(
+        &self,
+        part: &Part,
+        answer: &mut Answer,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+    ) -> Result<Outcome, Error> {
+        on_event(AskEvent::Phase(AskPhase::Retrieving));
+        let (hits, mut sentences) = self.find_passages(part, answer)?;
+        if part.leans {
+            sentences.retain(|sentence| !is_cited(sentence, &hits, &answer.citations));
+        }
+        if hits.is_empty() {
+            let missing = Some("Nothing in the documents matches the question.".into());
+            return Ok(Outcome { confidence: 0.0, signals: None, missing });
+        }
+        let (context, prompts) = self.build_prompts(part, &hits, &sentences)?;
+        add_passages(answer, &hits, &context);
+        self.stop_if_cancelled()?;
+
+        on_event(AskEvent::Phase(AskPhase::Reading));
+        let mut drafts = Vec::with_capacity(prompts.len());
+        for (place, prompt) in prompts.into_iter().enumerate() {
+            // One draft is shown as it comes; of the others the user sees what is settled.
+            let mut silent = |_: AskEvent<'_>| ();
+            let listener: &mut dyn FnMut(AskEvent<'_>) = if place == 0 { on_event } else { &mut silent };
+            drafts.push(self.generate(prompt, context.passages.len(), answer, listener)?);
+        }
+        for draft in &drafts {
+            answer.draft.push_str(&draft.text);
+            answer.draft.push('\n');
+        }
+
+        let supported = drafts.iter().map(|draft| self.check(part, &draft.text, &hits, &sentences, &context)).collect();
+        let started = Instant::now();
+        let claims = verdict::decide(supported, &part.question, &hits, &sentences, &context, self.generator)?;
+        self.stop_if_cancelled()?;
+        tracing::debug!(verdict_ms = milliseconds(started), claims = claims.len(), "claims weighed");
+        for sentence in draft::parse(&drafts[0].text, context.passages.len()) {
+            if !claims.iter().any(|claim| claim.sentence.text.contains(&sentence.text)) {
+                on_event(AskEvent::Retract(&sentence.text));
+            }
+        }
+
+        let signals = claims
+            .iter()
+            .max_by(|a, b| a.verdict.total_cmp(&b.verdict))
+            .map(|claim| signals(&drafts[0], claim, &part.question, &hits));
+        let confidence = signals.map_or(0.0, |signals| signals.confidence());
+        tracing::debug!(?signals, confidence, "part checked");
+        let settled =
+            confidence >= self.config.answer.min_confidence && self.settle(answer, &hits, claims, on_event)?;
+        Ok(Outcome { confidence, signals, missing: (!settled).then(|| closest(&hits, &sentences)) })
+    }
+
+    fn blank(&self) -> Answer {
+        Answer {
+            question: self.request.question.clone(),
+            answered: false,
+            reason: None,
+            confidence: 0.0,
+            signals: None,
+            draft: String::new(),
+            answer: String::new(),
+            sentences: Vec::new(),
+            citations: Vec::new(),
+            passages: Vec::new(),
+            left_out: Vec::new(),
+            timings: AskTimings { load: self.load_ms, ..AskTimings::default() },
+            tokens: AskTokens::default(),
+            model: self.generator.info().name,
+            seed: self.request.seed.unwrap_or(self.config.answer.seed),
+        }
+    }
+
+    /// Finds the passages; gives them with their sentences.
+    fn find_passages(&self, part: &Part, answer: &mut Answer) -> Result<(Vec<Hit>, Vec<Sentence>), Error> {
+        let request = SearchRequest {
+            query: part.question.clone(),
+            limit: self.config.answer.passages,
+            mode: SearchMode::Hybrid,
+            collection: self.request.collection.clone(),
+            path_prefix: self.request.path_prefix.clone(),
+        };
+        let Found { report, mut sentences } = retrieve(self.index, &self.config.search, &request, Some(self.embedder))?;
+        if sentences.is_empty() && !report.hits.is_empty() {
+            // Reranking is switched off; what the language model reads is chosen by sentences all the same.
+            sentences = evidence::sentences_of(&report.hits, &part.question, self.embedder)?;
+        }
+        answer.timings.retrieve += report.timings.total;
+        answer.timings.rerank = sum(answer.timings.rerank, report.timings.rerank);
+        Ok((report.hits, sentences))
+    }
+
+    /// The context and the prompts that hold it. Counting the parts of a prompt is an estimate of the whole, so the
+    /// whole is counted too, and the last passages give way until it fits.
+    fn build_prompts(
+        &self,
+        part: &Part,
+        hits: &[Hit],
+        sentences: &[Sentence],
+    ) -> Result<(Context, Vec<Prompt>), Error> {
+        let window = self.generator.info().context_tokens;
+        let longest = |prompts: &[Prompt]| prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or_default();
+        let bare = longest(&self.render(part, &[])?);
+        let reserved = bare + self.max_tokens();
+        if reserved >= window {
+            return Err(Error::QuestionTooLong { tokens: bare, limit: window.saturating_sub(self.max_tokens()) });
+        }
+        let mut budget = window - reserved;
+        loop {
+            let context = context::pack(hits, sentences, &part.question, &self.config.answer, budget, self.generator);
+            let prompts = self.render(part, &context.passages)?;
+            let needed = longest(&prompts) + self.max_tokens();
+            if needed <= window || context.passages.is_empty() {
+                return Ok((context, prompts));
+            }
+            budget = budget.saturating_sub(needed - window);
+        }
+    }
+
+    /// The prompts of the drafts.
+    fn render(&self, part: &Part, passages: &[context::Passage]) -> Result<Vec<Prompt>, Error> {
+        let ways = prompt::answer_messages(passages, &part.question);
+        ways.iter().take(self.config.answer.drafts).map(|messages| Ok(self.generator.render(messages)?)).collect()
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.request.max_tokens.unwrap_or(self.config.answer.max_tokens)
+    }
+
+    fn generate(
+        &self,
+        prompt: Prompt,
+        passages: usize,
+        answer: &mut Answer,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+    ) -> Result<Generation, Error> {
+        let settings = &self.config.answer;
+        let sampling = if settings.temperature > 0.0 {
+            Sampling::Temperature { temperature: settings.temperature, top_p: 0.95, seed: answer.seed }
+        } else {
+            Sampling::Greedy
+        };
+        let request = GenerateRequest {
+            prompt,
+            max_tokens: self.max_tokens(),
+            stop: Vec::new(),
+            grammar: None,
+            sampling,
+            cancel: self.cancel.clone(),
+        };
+        let mut filter = LabelFilter::new(passages);
+        let mut first_token = None;
+        let generation = self.generator.generate(&request, &mut |piece| {
+            first_token.get_or_insert_with(|| milliseconds(self.asked));
+            let shown = filter.push(piece);
+            if !shown.is_empty() {
+                on_event(AskEvent::Token(&shown));
+            }
+            ControlFlow::Continue(())
+        });
+        let generation = match generation {
+            Err(ModelError::PromptTooLong { tokens, limit }) => return Err(Error::QuestionTooLong { tokens, limit }),
+            other => other?,
+        };
+        if generation.stop_reason == StopReason::Cancelled {
+            return Err(Error::Cancelled);
+        }
+        let rest = filter.finish();
+        if !rest.is_empty() {
+            on_event(AskEvent::Token(&rest));
+        }
+        answer.timings.first_token = answer.timings.first_token.or(first_token);
+        answer.timings.prefill = sum(answer.timings.prefill, Some(generation.timings.prefill_ms));
+        answer.timings.decode = sum(answer.timings.decode, Some(generation.timings.decode_ms));
+        answer.tokens.prompt += generation.tokens_prompt;
+        answer.tokens.reused += generation.tokens_reused;
+        answer.tokens.generated += generation.tokens_generated;
+        Ok(generation)
+    }
+
+    /// The sentences of the draft that a passage carries, each with its support; none when the model says that the
+    /// passages do not say.
+    fn check(
+        &self,
+        part: &Part,
+        draft: &str,
+        hits: &[Hit],
+        sentences: &[Sentence],
+        context: &Context,
+    ) -> Vec<(DraftSentence, Support)> {
+        if prompt::is_refusal(draft) {
+            return Vec::new();
+        }
+        draft::parse(draft, context.passages.len())
+            .into_iter()
+            .filter(|sentence| !prompt::is_refusal(&sentence.text))
+            .filter_map(|sentence| {
+                let labelled: Vec<usize> = sentence.labels.iter().map(|n| context.passages[n - 1].hit).collect();
+                let support = cite::find_support(&sentence.text, &part.question, &labelled, hits, sentences)?;
+                support.carries.then_some((sentence, support))
+            })
+            .collect()
+    }
+
+    /// Settles the claims whose quotes can be cut; whether there was one.
+    fn settle(
+        &self,
+        answer: &mut Answer,
+        hits: &[Hit],
+        claims: Vec<Claim>,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+    ) -> Result<bool, Error> {
+        let mut settled_one = false;
+        for Claim { sentence, support, .. } in claims {
+            let Some(note) = self.note(answer, &hits[support.hit], support)? else {
+                on_event(AskEvent::Retract(&sentence.text));
+                continue;
+            };
+            settled_one = true;
+            let settled = AnswerSentence { text: sentence.text, citations: vec![note], supported: true };
+            if answer.sentences.contains(&settled) {
+                // One sentence answers two parts.
+                continue;
+            }
+            let notes: Vec<Citation> = answer.citations.iter().filter(|citation| citation.n == note).cloned().collect();
+            answer.timings.first_sentence.get_or_insert_with(|| milliseconds(self.asked));
+            on_event(AskEvent::Sentence { sentence: &settled, citations: &notes });
+            answer.sentences.push(settled);
+        }
+        Ok(settled_one)
+    }
+
+    /// The number of the note at a place: the one that stands already, or a new one.
+    fn note(&self, answer: &mut Answer, hit: &Hit, support: Support) -> Result<Option<u32>, Error> {
+        let known = answer
+            .citations
+            .iter()
+            .find(|citation| citation.document.id == hit.document.id && citation.span.contains(support.span));
+        if let Some(known) = known {
+            return Ok(Some(known.n));
+        }
+        let n = u32::try_from(answer.citations.len() + 1).unwrap_or(u32::MAX);
+        let cut = cite::cut(self.index, hit, support.span, n)?;
+        answer.citations.extend(cut.clone());
+        Ok(cut.map(|citation| citation.n))
+    }
+
+    fn stop_if_cancelled(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Adds what was found for a part to what was found before.
+fn add_passages(answer: &mut Answer, hits: &[Hit], context: &Context) {
+    let known: BTreeSet<_> = answer.passages.iter().map(|hit| hit.chunk).collect();
+    answer.left_out.extend(context.left_out.iter().filter(|left| !known.contains(&left.chunk)).cloned());
+    for hit in hits.iter().filter(|hit| !known.contains(&hit.chunk)) {
+        answer.passages.push(Hit { rank: answer.passages.len() + 1, ..hit.clone() });
+    }
+}
+
+/// Whether a sentence stands in a quote already.
+fn is_cited(sentence: &Sentence, hits: &[Hit], citations: &[Citation]) -> bool {
+    let support = cite::support_of(sentence, hits);
+    let document = hits[sentence.hit].document.id;
+    citations.iter().any(|citation| citation.document.id == document && citation.span.contains(support.span))
+}
+
+/// Why an answer, or a part of it, is missing.
+fn reason(parts: &[Part], outcomes: &[Outcome]) -> Option<String> {
+    let missing = || parts.iter().zip(outcomes).filter_map(|(part, outcome)| Some((part, outcome.missing.as_ref()?)));
+    if missing().count() < parts.len() {
+        let asks: Vec<&str> = missing().map(|(part, _)| part.asks.as_str()).collect();
+        return (!asks.is_empty()).then(|| format!("The documents do not say: {}", asks.join(" ")));
+    }
+    missing().next().map(|(_, reason)| reason.clone())
+}
+
+/// The sentences with the numbers of their notes.
+fn numbered(sentences: &[AnswerSentence]) -> String {
+    let with_notes = |sentence: &AnswerSentence| {
+        let notes: String = sentence.citations.iter().map(|n| format!("[{n}]")).collect();
+        format!("{} {notes}", sentence.text)
+    };
+    sentences.iter().map(with_notes).collect::<Vec<_>>().join(" ")
+}
+
+/// The sum of what is known of both.
+fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    a.zip(b).map(|(a, b)| a + b).or(a).or(b)
+}
+
+fn signals(generation: &Generation, claim: &Claim, question: &str, hits: &[Hit]) -> Signals {
+    let hit = &hits[claim.support.hit];
+    let names = names(question);
+    let held = term_set(&format!("{}\n{}", evidence::above(hit), hit.text));
+    Signals {
+        evidence: claim.support.evidence,
+        quote_cosine: claim.support.cosine,
+        question_held: claim.support.question_held,
+        names_held: evidence::share(names.iter().filter(|name| held.contains(name)).count(), names.len()),
+        answer_held: claim.support.held,
+        mean_logprob: generation.mean_logprob,
+        first_logprob: generation.first_logprob,
+        verdict: claim.verdict,
+        agreement: claim.agreement,
+    }
+}
+
+/// What was looked at, and what came closest.
+fn closest(hits: &[Hit], sentences: &[Sentence]) -> String {
+    let looked_at = hits.iter().map(|hit| hit.document.id).collect::<std::collections::BTreeSet<_>>().len();
+    let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score())).map_or(0, |sentence| sentence.hit);
+    let hit = &hits[best];
+    let name = hit.document.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let place = hit.heading.last().map(|heading| format!(", under \u{201c}{heading}\u{201d}")).unwrap_or_default();
+    let page = hit.page.map(|page| format!(", page {page}")).unwrap_or_default();
+    format!(
+        "The documents do not say. Looked at {} passages of {looked_at} document{}; the closest is {name}{page}{place}.",
+        hits.len(),
+        if looked_at == 1 { "" } else { "s" },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sidenote_model::{HashEmbedder, ScriptedGenerator};
+
+    use super::*;
+    use crate::{Engine, IngestRequest, Isolation};
+
+    const HANDBOOK: &str = "# Handbook\n\n## Travel\n\nThe finance director approves travel expenses. They are paid within a \
+                            week.\n\n## Depot\n\nThe rent of the depot is 52,800 pounds a year.\n\n## Works\n\nThe rent of the \
+                            works is 186,000 pounds a year.\n";
+
+    /// What became of a question: the answer, and each event in a line.
+    fn ask(question: &str, drafts: &'static [(&'static str, &'static str)]) -> (Answer, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("handbook.md"), HANDBOOK).unwrap();
+        let mut config = Config::default();
+        config.paths.data = folder.path().join("data");
+        config.ingest.isolation = Isolation::InProcess;
+        config.answer.min_confidence = 0.0;
+        // The first entry whose words end the prompt is the draft.
+        let script = |prompt: &str| {
+            let draft = drafts.iter().find(|(cue, _)| prompt.contains(cue));
+            draft.map(|(_, draft)| (*draft).to_owned()).unwrap_or_default()
+        };
+        let generator = Arc::new(ScriptedGenerator::from_script(script));
+        let engine = Engine::with_models(config, Some(Arc::new(HashEmbedder::new())), Some(generator)).unwrap();
+        let handbook = folder.path().join("handbook.md");
+        engine.ingest(&IngestRequest::new([handbook]), &mut |_| {}, &CancelToken::new()).unwrap();
+        let mut events = Vec::new();
+        let mut listen = |event: AskEvent<'_>| match event {
+            AskEvent::Phase(_) => {}
+            AskEvent::Token(text) => events.push(format!("token {text}")),
+            AskEvent::Sentence { sentence, .. } => events.push(format!("sentence {}", sentence.text)),
+            AskEvent::Retract(text) => events.push(format!("retract {text}")),
+            AskEvent::Final(_) => events.push("final".into()),
+        };
+        let answer = engine.ask(&AskRequest::new(question), &mut listen, &CancelToken::new()).unwrap();
+        (answer, events)
+    }
+
+    #[test]
+    fn a_draft_becomes_the_documents_statement_with_its_note() {
+        let (answer, events) =
+            ask("Who approves travel expenses?", &[("Question:", "The director of finance approves them. [1]")]);
+        let statement = "The finance director approves travel expenses. They are paid within a week.";
+        assert!(answer.answered && answer.reason.is_none());
+        assert_eq!(answer.answer, format!("{statement} [1]"));
+        assert_eq!(answer.citations[0].quote, statement);
+        assert_eq!(answer.citations[0].heading[0], "Handbook");
+        assert_eq!(events.last().unwrap(), "final");
+        assert!(events.contains(&format!("sentence {statement}")), "{events:?}");
+    }
+
+    #[test]
+    fn a_note_number_that_does_not_exist_is_never_shown() {
+        let (answer, events) = ask(
+            "Who approves travel expenses?",
+            &[("Question:", "The finance director approves travel expenses. [9]")],
+        );
+        assert!(events.iter().all(|event| !event.contains("[9]")), "{events:?}");
+        assert!(!answer.answer.contains("[9]"));
+    }
+
+    #[test]
+    fn what_no_passage_carries_is_retracted() {
+        let (answer, events) = ask("Who approves travel expenses?", &[("Question:", "Napoleon does, since 1804.")]);
+        assert!(events.contains(&"retract Napoleon does, since 1804.".to_owned()), "{events:?}");
+        assert!(!answer.answer.contains("Napoleon"));
+    }
+
+    #[test]
+    fn a_question_for_two_things_gets_two_sentences_with_two_notes() {
+        let (answer, _) = ask(
+            "What is the rent of the depot and of the works?",
+            &[
+                (
+                    "user: What is the rent of the depot and of the works?",
+                    "What is the rent of the depot?\nWhat is the rent of the works?",
+                ),
+                ("Question: What is the rent of the depot?", "52,800 pounds a year"),
+                ("Question: What is the rent of the works?", "186,000 pounds a year"),
+            ],
+        );
+        assert_eq!(
+            answer.answer,
+            "The rent of the depot is 52,800 pounds a year. [1] The rent of the works is 186,000 pounds a year. [2]"
+        );
+        assert_eq!(answer.citations.len(), 2);
+        let chunks: BTreeSet<_> = answer.passages.iter().map(|hit| hit.chunk).collect();
+        assert_eq!(chunks.len(), answer.passages.len(), "each passage once");
+    }
+
+    #[test]
+    fn the_reason_names_the_part_that_is_missing() {
+        let part = |asks: &str| Part { asks: asks.into(), question: asks.into(), leans: false };
+        let outcome =
+            |missing: Option<&str>| Outcome { confidence: 0.5, signals: None, missing: missing.map(Into::into) };
+        let parts = [part("Who signs?"), part("Who pays?")];
+        assert_eq!(reason(&parts, &[outcome(None), outcome(None)]), None);
+        assert_eq!(
+            reason(&parts, &[outcome(None), outcome(Some("no"))]).unwrap(),
+            "The documents do not say: Who pays?"
+        );
+        assert_eq!(reason(&parts, &[outcome(Some("closest is x")), outcome(Some("no"))]).unwrap(), "closest is x");
+    }
+}
