@@ -63,7 +63,7 @@ pub(crate) fn decide(
     let one = share(1, MAX_DRAFTS);
     for (draft, drafted) in drafts.into_iter().enumerate() {
         for (sentence, support) in drafted {
-            if !places_inside(&support, hits, sentences).iter().any(|place| says_something(&sentences[*place], hits)) {
+            if places_inside(&support, hits, sentences).iter().all(|place| is_heading(&sentences[*place], hits)) {
                 continue;
             }
             let support = stand_alone(support, hits, sentences);
@@ -132,12 +132,16 @@ fn places_inside(support: &Support, hits: &[Hit], sentences: &[Sentence]) -> Vec
     (0..sentences.len()).filter(|place| inside(&sentences[*place])).collect()
 }
 
-/// Headings and rules are sentences of the text and no statements.
+/// Whether a sentence is worth to be set against a draft unasked.
 fn says_something(sentence: &Sentence, hits: &[Hit]) -> bool {
+    !is_heading(sentence, hits) && sentence.terms.len() > 1 && sentence.span.len() <= MAX_STATEMENT_BYTES
+}
+
+/// Headings are sentences of the text and no statements.
+fn is_heading(sentence: &Sentence, hits: &[Hit]) -> bool {
     let hit = &hits[sentence.hit];
     let text = sentence.span.slice(&hit.text).unwrap_or_default();
-    let is_heading = text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading);
-    !is_heading && sentence.terms.len() > 1 && text.len() <= MAX_STATEMENT_BYTES
+    text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading)
 }
 
 fn verdict(
