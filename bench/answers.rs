@@ -82,6 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "accepted": question.groups,
             "evidence": question.evidence.iter().map(|place| (&place.document, &place.quote)).collect::<Vec<_>>(), "answered": answer.answered, "right": right, "draft_right": draft_right,
             "answer": answer.answer, "draft": answer.draft, "confidence": answer.confidence,
+            "f1": judge::token_f1(&answer.answer, &question.groups), "words": judge::words(&answer.answer),
             "signals": answer.signals, "prompt_tokens": answer.tokens.prompt,
             "passages": answer.passages.iter().map(|hit| hit.document.path.file_name().map(|n| n.to_string_lossy().into_owned())).collect::<Vec<_>>(),
             "first_token_ms": answer.timings.first_token, "total_ms": answer.timings.total,

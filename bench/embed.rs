@@ -280,7 +280,8 @@ fn sample_chunks(options: &Options, embedder: &OnnxEmbedder) -> Result<Vec<Strin
         let entry: serde_json::Value = serde_json::from_str(line)?;
         let text = entry["text"].as_str().ok_or("a line without `text`")?;
         let name = entry["_id"].as_str().ok_or("a line without `_id`")?;
-        let document = extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default())?;
+        let extracted = extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default())?;
+        let document = extracted.into_first().ok_or("a text that gives no document")?;
         let cut = chunk_document(&document, &counter, &ChunkOptions::default());
         chunks.extend(cut.iter().map(sidenote_text::Chunk::embedded_text));
     }

@@ -1,5 +1,6 @@
 //! The judge of answers: a script, not a model. SQuAD normalisation (Rajpurkar et al. 2016), then containment of an
-//! accepted answer in the reply, whole words only.
+//! accepted answer in the reply, whole words only; beside it the token F1 of the same paper, which falls with every word too
+//! many.
 
 /// Lower case, no punctuation, no articles, single spaces. A point or comma inside a number stays.
 pub(crate) fn normalise(text: &str) -> String {
@@ -51,6 +52,33 @@ pub(crate) fn is_right(reply: &str, groups: &[Vec<String>]) -> bool {
     !groups.is_empty() && groups.iter().all(|group| group.iter().any(|accepted| contains(&reply, accepted)))
 }
 
+/// Token F1 of the reply with the accepted answer nearest to it, 0 to 1; of several groups, the mean.
+pub(crate) fn token_f1(reply: &str, groups: &[Vec<String>]) -> f64 {
+    let reply = normalise(&without_notes(reply));
+    let best =
+        |group: &Vec<String>| group.iter().map(|accepted| overlap_f1(&reply, &normalise(accepted))).fold(0.0, f64::max);
+    groups.iter().map(best).sum::<f64>() / groups.len().max(1) as f64
+}
+
+/// Twice the words in common, repetitions counted, over all words of both.
+fn overlap_f1(a: &str, b: &str) -> f64 {
+    let mut left: Vec<&str> = b.split_whitespace().collect();
+    let all = a.split_whitespace().count() + left.len();
+    let mut in_common = 0;
+    for word in a.split_whitespace() {
+        if let Some(place) = left.iter().position(|other| *other == word) {
+            left.swap_remove(place);
+            in_common += 1;
+        }
+    }
+    if in_common == 0 { 0.0 } else { f64::from(2 * in_common) / all as f64 }
+}
+
+/// Words of a text, note numbers not counted.
+pub(crate) fn words(text: &str) -> usize {
+    without_notes(text).split_whitespace().count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +94,15 @@ mod tests {
         assert!(is_right("Ruth, within 14 days", &both));
         assert!(!is_right("Ruth", &both));
         assert!(!is_right("anything", &[]));
+    }
+
+    #[test]
+    fn f1_falls_with_every_word_too_many() {
+        let accepted = [vec!["14 days".to_owned(), "two weeks".to_owned()]];
+        assert_eq!(token_f1("14 days [1]", &accepted), 1.0);
+        assert_eq!(token_f1("within two weeks of delivery", &accepted), 4.0 / 7.0);
+        assert_eq!(token_f1("never", &accepted), 0.0);
+        assert_eq!(token_f1("", &[]), 0.0);
+        assert_eq!(words("within 14 days [2]."), 4);
     }
 }

@@ -139,6 +139,7 @@ fn the_large_model_answers_and_keeps_silent() {
     let Some(golden) = golden("qwen2.5-coder-1.5b-instruct-q4_k_m") else { return };
     let mut lines = String::new();
     let (mut right, mut answerable, mut refused, mut unanswerable) = (0, 0, 0, 0);
+    let (mut f1, mut lengths) = (Vec::new(), Vec::new());
     let mut by_kind: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for question in &golden.questions {
         let (answer, _) = check_quotes(&golden, question);
@@ -146,6 +147,10 @@ fn the_large_model_answers_and_keeps_silent() {
             answerable += 1;
             let good = answer.answered && judge::is_right(&answer.answer, &question.groups);
             right += usize::from(good);
+            if answer.answered {
+                f1.push(judge::token_f1(&answer.answer, &question.groups));
+                lengths.push(judge::words(&answer.answer));
+            }
             good
         } else {
             unanswerable += 1;
@@ -162,9 +167,15 @@ fn the_large_model_answers_and_keeps_silent() {
         lines.push_str(&format!("{line}\n"));
     }
     eprintln!("right {right} of {answerable}, silent {refused} of {unanswerable}, by kind {by_kind:?}");
+    lengths.sort_unstable();
+    eprintln!(
+        "shown answers: token F1 {:.2}, {} words at the median",
+        f1.iter().sum::<f64>() / f1.len().max(1) as f64,
+        lengths.get(lengths.len() / 2).copied().unwrap_or_default()
+    );
     write_results("answers.jsonl", &lines);
     // The aim is 80 of 100; the floor is a little under what is reached, so that it cannot be lost unnoticed.
-    assert!(right * 100 >= answerable * 60, "right answers: {right} of {answerable}");
+    assert!(right * 100 >= answerable * 67, "right answers: {right} of {answerable}");
     assert!(refused * 100 >= unanswerable * 60, "refusals: {refused} of {unanswerable}");
 }
 

@@ -100,6 +100,10 @@ pub(crate) struct IngestArgs {
     /// Compare contents instead of size and time
     #[arg(long)]
     pub(crate) rehash: bool,
+
+    /// Try files again that could not be read and have not changed
+    #[arg(long)]
+    pub(crate) retry: bool,
 }
 
 /// `sidenote ask`.

@@ -151,6 +151,7 @@ impl From<&sidenote::IngestReport> for wire::IngestReport {
             added: count(report.added),
             updated: count(report.updated),
             unchanged: count(report.unchanged),
+            renamed: count(report.renamed),
             removed: count(report.removed),
             failed: report.failed.iter().map(Into::into).collect(),
             chunks: count(report.chunks),

@@ -222,15 +222,17 @@ pub struct FailedFile {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct IngestReport {
-    /// New documents.
+    /// New files.
     pub added: u64,
-    /// Documents whose file had changed.
+    /// Files that had changed.
     pub updated: u64,
-    /// Documents whose file had not.
+    /// Files that had not.
     pub unchanged: u64,
-    /// Documents whose file was gone.
+    /// Files under another path than before, with the same content.
+    pub renamed: u64,
+    /// Files that were gone.
     pub removed: u64,
-    /// Files that could not be read.
+    /// Files that could not be read, now or, where they have not changed since, earlier.
     pub failed: Vec<FailedFile>,
     /// Chunks written.
     pub chunks: u64,

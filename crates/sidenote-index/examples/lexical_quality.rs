@@ -52,6 +52,7 @@ fn measure(folder: &Path, grid: bool) {
         let chunk = Chunk {
             span: Span::new(0, text.len()),
             page: None,
+            place: None,
             heading: Vec::new(),
             table_header: None,
             prefix: String::new(),
@@ -63,6 +64,8 @@ fn measure(folder: &Path, grid: bool) {
             path: id.into(),
             part: None,
             title: (!title.is_empty()).then_some(title),
+            author: None,
+            created_unix_ms: None,
             format: Format::Text,
             language: None,
             fingerprint: Fingerprint { size: 0, mtime_ns: 0, inode: 0, sha256: [0; 32] },

@@ -54,6 +54,7 @@ fn main() {
             let chunk = Chunk {
                 span: Span::new(start, start + 4),
                 page: None,
+                place: None,
                 heading: Vec::new(),
                 table_header: None,
                 prefix: String::new(),
@@ -69,6 +70,8 @@ fn main() {
             path: number.to_string().into(),
             part: None,
             title: None,
+            author: None,
+            created_unix_ms: None,
             format: Format::Text,
             language: None,
             fingerprint: Fingerprint { size: 0, mtime_ns: 0, inode: 0, sha256: [0; 32] },

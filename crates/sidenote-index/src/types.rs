@@ -39,6 +39,10 @@ pub struct NewDocument {
     pub part: Option<String>,
     /// Title, where there is one.
     pub title: Option<String>,
+    /// Who wrote it, where it says so.
+    pub author: Option<String>,
+    /// When it was made or sent by its own metadata, in milliseconds since 1970.
+    pub created_unix_ms: Option<i64>,
     /// What it was read as.
     pub format: Format,
     /// Language code, where it is known.
@@ -90,6 +94,8 @@ pub struct StoredChunk {
     pub span: Span,
     /// Page of its first character, from 1; `None` where there are no pages.
     pub page: Option<u32>,
+    /// Slide or sheet it stands in; `None` where there are none.
+    pub place: Option<String>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,
     /// Header row of its table, where that is not inside the span.
@@ -115,6 +121,10 @@ pub struct StoredDocument {
     pub uri: String,
     /// Title, where there is one.
     pub title: Option<String>,
+    /// Who wrote it, where it says so.
+    pub author: Option<String>,
+    /// When it was made or sent by its own metadata, in milliseconds since 1970.
+    pub created_unix_ms: Option<i64>,
     /// What it was read as.
     pub format: Format,
     /// Attachment or archive member; `None` is the file itself.
@@ -173,8 +183,10 @@ pub struct Failure {
     pub path: PathBuf,
     /// Why, in words for the user.
     pub reason: String,
-    /// Of the file when it was tried, where it could be looked at.
+    /// Of the file when it was tried, where it could be looked at; the sha256 is zero where it was not read.
     pub fingerprint: Option<Fingerprint>,
+    /// What else decides whether it fails again: version and limits, in words of the caller's own.
+    pub tried_with: String,
 }
 
 /// Which model makes the vectors.

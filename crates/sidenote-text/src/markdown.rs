@@ -17,14 +17,11 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     let first = structure.headings.iter().find(|heading| Some(heading.level) == outermost);
     let title = structure.title.or_else(|| first.map(|heading| heading.title.clone()));
     Ok(Document {
-        format: Format::Markdown,
         title,
-        language: None,
         headings: structure.headings,
-        pages: Vec::new(),
         tables: structure.tables,
         warnings: decoded.warning.into_iter().collect(),
-        text,
+        ..Document::of_text(Format::Markdown, text)
     })
 }
 

@@ -68,14 +68,12 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     let first_heading =
         || written.headings.iter().min_by_key(|heading| heading.level).map(|heading| heading.title.clone());
     Ok(Document {
-        format: Format::Pdf,
         title: title.or_else(first_heading),
-        language: None,
-        text: written.text,
         headings: written.headings,
         pages: written.pages,
         tables: written.tables,
         warnings,
+        ..Document::of_text(Format::Pdf, written.text)
     })
 }
 

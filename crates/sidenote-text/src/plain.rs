@@ -24,14 +24,10 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     // A first line that is a heading names the document; a later one names a section.
     let opening = headings.first().filter(|heading| text.get(..heading.span.start).is_some_and(is_blank_lead));
     Ok(Document {
-        format: Format::Text,
         title: opening.map(|heading| heading.title.clone()).or_else(|| subject(&text)),
-        language: None,
-        pages: Vec::new(),
-        tables: Vec::new(),
         warnings: decoded.warning.into_iter().collect(),
         headings,
-        text,
+        ..Document::of_text(Format::Text, text)
     })
 }
 

@@ -3,7 +3,7 @@
 use sidenote_text::{Document, ExtractError, ExtractLimits, SourceFile, extract, sentences};
 
 fn read(name: &str, bytes: &[u8]) -> Result<Document, ExtractError> {
-    extract(&SourceFile { name, bytes }, &ExtractLimits::default())
+    Ok(extract(&SourceFile { name, bytes }, &ExtractLimits::default())?.into_first().expect("a document"))
 }
 
 /// A PDF with one text object a page, built by hand so that its bytes can be spoilt at known places.
@@ -53,8 +53,9 @@ fn pages_are_numbered_and_hold_their_text() {
 #[test]
 fn pages_beyond_the_limit_are_reported() {
     let limits = ExtractLimits { max_pages: 1, ..ExtractLimits::default() };
-    let document =
-        extract(&SourceFile { name: "a.pdf", bytes: &pdf_with_pages(&[FIRST, SECOND]) }, &limits).expect("reads");
+    let bytes = pdf_with_pages(&[FIRST, SECOND]);
+    let extracted = extract(&SourceFile { name: "a.pdf", bytes: &bytes }, &limits).expect("reads");
+    let document = extracted.into_first().expect("a document");
     assert_eq!(document.pages.len(), 1);
     assert!(document.warnings[0].contains("first 1 of 2 pages"), "{:?}", document.warnings);
 }

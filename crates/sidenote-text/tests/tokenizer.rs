@@ -48,7 +48,9 @@ fn no_chunk_is_longer_than_the_model_reads() {
         "Donaudampfschifffahrtsgesellschaft😀🇩🇪e\u{301} ".repeat(200),
     );
     for name in ["a.md", "a.txt"] {
-        let document = extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default()).expect("reads");
+        let extracted =
+            extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default()).expect("reads");
+        let document = extracted.into_first().expect("a document");
         let chunks = chunk_document(&document, &model, &ChunkOptions::default());
         let mut end = 0;
         for chunk in &chunks {

@@ -19,8 +19,8 @@
 //! # }
 //! ```
 //!
-//! The modules, in the order in which a document and then a question pass through them: `walk`, `worker`, `ingest`;
-//! `parts`, `retrieve`, `fuse`, `evidence`, `rerank`, `statement`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `ask`,
+//! The modules, in the order in which a document and then a question pass through them: `ingest`, `walk`, `known`, `worker`, `reading`,
+//! `ingestion`; `parts`, `retrieve`, `fuse`, `evidence`, `rerank`, `statement`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `ask`,
 //! `answer`.
 
 mod answer;
@@ -37,10 +37,13 @@ mod error;
 mod evidence;
 mod fuse;
 mod ingest;
+mod ingestion;
+mod known;
 mod models;
 mod parts;
 mod passage;
 mod prompt;
+mod reading;
 mod remove;
 mod rerank;
 mod retrieve;

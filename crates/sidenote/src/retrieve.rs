@@ -267,7 +267,7 @@ fn hits(
             chunk: stored.id,
             document,
             page: stored.page,
-            part: None,
+            part: stored.place,
             heading: stored.heading,
             span: stored.span,
             snippet: Span::new(stored.span.start + snippet.start, stored.span.start + snippet.end),

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ignore::WalkBuilder;
+use sidenote_index::Fingerprint;
 
 use crate::config::Ingest;
 
@@ -19,6 +20,18 @@ pub(crate) struct Found {
     pub(crate) mtime_ns: i64,
     /// 0 where the platform has none.
     pub(crate) inode: u64,
+}
+
+impl Found {
+    /// Milliseconds since 1970, for display.
+    pub(crate) fn mtime_ms(&self) -> i64 {
+        self.mtime_ns / 1_000_000
+    }
+
+    /// Whether the file looks as it did when it was read; the content is not compared.
+    pub(crate) fn has(&self, print: &Fingerprint) -> bool {
+        (print.size, print.mtime_ns, print.inode) == (self.size, self.mtime_ns, self.inode)
+    }
 }
 
 /// What a walk found, and what it could not look at.

@@ -5,7 +5,7 @@
 //! time; it is killed and replaced when it exceeds its time, dies, or speaks nonsense.
 //!
 //! A message is a little-endian `u64` length and that many bytes. A request is two messages, a [`Request`] as JSON and
-//! the file; a reply is one, a `Result<Document, ExtractError>` as JSON.
+//! the file; a reply is one, a `Result<Extracted, ExtractError>` as JSON.
 
 use std::{
     io::{self, Read, Write},
@@ -20,7 +20,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sidenote_text::{Document, ExtractError, ExtractLimits, SourceFile};
+use sidenote_text::{ExtractError, ExtractLimits, Extracted, SourceFile};
 
 use crate::{
     cage,
@@ -74,7 +74,7 @@ struct Request {
     timeout_seconds: u64,
 }
 
-type Reply = Result<Document, ExtractError>;
+type Reply = Result<Extracted, ExtractError>;
 
 fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
     while let Some(header) = receive(input, u64::MAX)? {
@@ -157,7 +157,7 @@ impl Extractor {
     ///
     /// # Errors
     /// A clause for the report: what is wrong with this file. Other files are not concerned.
-    pub(crate) fn extract(&mut self, name: &str, bytes: &[u8]) -> Result<Document, String> {
+    pub(crate) fn extract(&mut self, name: &str, bytes: &[u8]) -> Result<Extracted, String> {
         let request = Request {
             name: name.to_owned(),
             max_text_bytes: self.limits.max_text_bytes,
@@ -288,7 +288,7 @@ mod tests {
         serve(&mut input.as_slice(), &mut output).unwrap();
         let reply: Reply =
             serde_json::from_slice(&receive(&mut output.as_slice(), u64::MAX).unwrap().unwrap()).unwrap();
-        assert_eq!(reply.unwrap().text, "# Travel\n\nThe head of finance approves.\n");
+        assert_eq!(reply.unwrap().documents[0].text, "# Travel\n\nThe head of finance approves.\n");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) fn run(session: &Session, args: &IngestArgs) -> anyhow::Result<Exit> 
     request.keep_missing = args.keep_missing;
     request.allow_empty_root = args.allow_empty_root;
     request.rehash = args.rehash;
+    request.retry = args.retry;
     let mut progress = Progress::new(output.talk);
     if output.talk == Talk::Bar {
         progress.phase("looking through the folders");
@@ -69,6 +70,7 @@ fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
                     FileOutcome::Added => format!("added {path}, {}", counted(chunks as u64, "chunk")),
                     FileOutcome::Updated => format!("updated {path}, {}", counted(chunks as u64, "chunk")),
                     FileOutcome::Unchanged => format!("unchanged {path}"),
+                    FileOutcome::Renamed { from } => format!("renamed {path}, was {}", output.names.short(from)),
                     FileOutcome::Removed => format!("removed {path}"),
                     FileOutcome::Failed(reason) => format!("failed {path}: {reason}"),
                 });
@@ -78,7 +80,7 @@ fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
 }
 
 fn print_report(report: &sidenote::IngestReport, wire: &IngestReport, output: &Output) -> anyhow::Result<()> {
-    let changed = wire.added + wire.updated + wire.removed;
+    let changed = wire.added + wire.updated + wire.renamed + wire.removed;
     let mut lines = Vec::new();
     if report.interrupted {
         lines.push("Interrupted; what was finished is kept. The same command goes on from here.".to_owned());
@@ -91,7 +93,12 @@ fn print_report(report: &sidenote::IngestReport, wire: &IngestReport, output: &O
         }
     } else {
         let mut parts = vec![format!("{} added", counted(wire.added, "document"))];
-        for (number, what) in [(wire.updated, "updated"), (wire.unchanged, "unchanged"), (wire.removed, "removed")] {
+        for (number, what) in [
+            (wire.updated, "updated"),
+            (wire.renamed, "renamed"),
+            (wire.unchanged, "unchanged"),
+            (wire.removed, "removed"),
+        ] {
             if number > 0 {
                 parts.push(format!("{} {what}", crate::format::thousands(number)));
             }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use sqlx::SqliteConnection;
 
-use super::rows::{format_name, hex, model};
-use super::write::{collection_id, next_sequence};
+use super::rows::{format_name, hex, json_ids, model};
+use super::write::{collection_id, next_sequence, remove_rows};
 use super::{PIECE_BYTES, Writer, signed, vector_bytes};
 use crate::crash;
 use crate::error::IndexError;
@@ -19,6 +19,8 @@ pub(crate) struct PutRows {
     path_bytes: Vec<u8>,
     part: String,
     title: Option<String>,
+    author: Option<String>,
+    created_unix_ms: Option<i64>,
     format: String,
     language: Option<String>,
     fingerprint: Fingerprint,
@@ -38,6 +40,7 @@ struct PutChunk {
     start: i64,
     end: i64,
     page: Option<i64>,
+    place: Option<String>,
     heading: String,
     header: Option<(i64, i64)>,
     prefix: String,
@@ -101,6 +104,7 @@ impl PutRows {
                 start: signed(start),
                 end: signed(end),
                 page: chunk.page.map(i64::from),
+                place: chunk.place.clone(),
                 heading: serde_json::to_string(&chunk.heading).unwrap_or_else(|_| "[]".to_owned()),
                 header: chunk.table_header.map(|span| (signed(span.start), signed(span.end))),
                 prefix: chunk.prefix.clone(),
@@ -112,6 +116,8 @@ impl PutRows {
             path_bytes: path_bytes(&document.path),
             part: document.part.clone().unwrap_or_default(),
             title: document.title.clone(),
+            author: document.author.clone(),
+            created_unix_ms: document.created_unix_ms,
             format: format_name(document.format),
             language: document.language.clone(),
             fingerprint: document.fingerprint,
@@ -144,14 +150,37 @@ pub(crate) fn unit_vector(vector: &[f32]) -> Result<Vec<f32>, IndexError> {
 }
 
 impl Writer {
-    /// Stores a document in place of the one with the same name.
-    pub(crate) async fn put(&self, rows: PutRows) -> Result<(DocumentId, PutReport), IndexError> {
+    /// Stores documents, each in place of the one with the same name. With `whole_file` the other parts of their files go.
+    pub(crate) async fn put(
+        &self,
+        documents: Vec<PutRows>,
+        whole_file: bool,
+    ) -> Result<Vec<(DocumentId, PutReport)>, IndexError> {
         let mut transaction = self.begin().await?;
-        let result = self.put_rows(&mut transaction, &rows).await?;
+        let mut stored = Vec::with_capacity(documents.len());
+        for rows in &documents {
+            stored.push(self.put_rows(&mut transaction, rows).await?);
+        }
+        if let Some(file) = documents.first().filter(|_| whole_file) {
+            let kept = json_ids(stored.iter().map(|(id, _)| id.0));
+            let gone: Vec<i64> = sqlx::query_scalar(
+                "SELECT d.id FROM documents d JOIN collections c ON c.id = d.collection_id \
+                 WHERE c.name = ? AND d.path = ? AND d.id NOT IN (SELECT value FROM json_each(?))",
+            )
+            .bind(&file.collection)
+            .bind(&file.path_bytes)
+            .bind(kept)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(|error| self.error(error))?;
+            if !gone.is_empty() {
+                remove_rows(&mut transaction, &json_ids(gone.into_iter())).await.map_err(|error| self.error(error))?;
+            }
+        }
         crash::point("put-before-commit");
         transaction.commit().await.map_err(|error| self.error(error))?;
         crash::point("put-after-commit");
-        Ok(result)
+        Ok(stored)
     }
 
     async fn put_rows(
@@ -236,11 +265,13 @@ async fn put_document(
     let title_changed = known.as_ref().is_some_and(|(_, title)| *title != rows.title);
     let document: i64 = sqlx::query_scalar(
         "INSERT INTO documents (collection_id, path, part, title, format, language, size, mtime_ns, inode, sha256, \
-         modified_unix_ms, text_bytes, page_count, warnings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         modified_unix_ms, text_bytes, page_count, warnings, author, created_unix_ms) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (collection_id, path, part) DO UPDATE SET title = excluded.title, format = excluded.format, \
          language = excluded.language, size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, \
          sha256 = excluded.sha256, modified_unix_ms = excluded.modified_unix_ms, text_bytes = excluded.text_bytes, \
-         page_count = excluded.page_count, warnings = excluded.warnings RETURNING id",
+         page_count = excluded.page_count, warnings = excluded.warnings, author = excluded.author, \
+         created_unix_ms = excluded.created_unix_ms RETURNING id",
     )
     .bind(collection)
     .bind(&rows.path_bytes)
@@ -256,6 +287,8 @@ async fn put_document(
     .bind(signed(rows.text.len()))
     .bind(rows.page_count)
     .bind(&rows.warnings)
+    .bind(&rows.author)
+    .bind(rows.created_unix_ms)
     .fetch_one(&mut *connection)
     .await?;
     if known.is_some() {
@@ -311,11 +344,12 @@ async fn put_chunks(
         let statement = match same {
             Some(_) => {
                 "UPDATE chunks SET document_id = ?2, embedding_id = ?3, ordinal = ?4, span_start = ?5, span_end = ?6, page = ?7, \
-                 heading = ?8, header_start = ?9, header_end = ?10, prefix = ?11, tokens = ?12 WHERE id = ?1 RETURNING id"
+                 heading = ?8, header_start = ?9, header_end = ?10, prefix = ?11, tokens = ?12, place = ?13 WHERE id = ?1 RETURNING id"
             }
             None => {
                 "INSERT INTO chunks (id, document_id, embedding_id, ordinal, span_start, span_end, page, heading, \
-                 header_start, header_end, prefix, tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING id"
+                 header_start, header_end, prefix, tokens, place) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id"
             }
         };
         let id: i64 = sqlx::query_scalar(statement)
@@ -331,6 +365,7 @@ async fn put_chunks(
             .bind(chunk.header.map(|header| header.1))
             .bind(&chunk.prefix)
             .bind(chunk.tokens)
+            .bind(&chunk.place)
             .fetch_one(&mut *connection)
             .await?;
         let described_anew = match &same {

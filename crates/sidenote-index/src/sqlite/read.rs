@@ -18,7 +18,7 @@ use crate::types::{ChunkId, CollectionStatus, DocumentId, Failure, Filter, Index
 
 const DOCUMENT_COLUMNS: &str = "SELECT d.id, c.name, d.path, d.part, d.title, d.format, d.language, d.size, d.mtime_ns, \
      d.inode, d.sha256, d.modified_unix_ms, d.text_bytes, d.page_count, d.warnings, \
-     (SELECT count(*) FROM chunks k WHERE k.document_id = d.id) \
+     (SELECT count(*) FROM chunks k WHERE k.document_id = d.id), d.author, d.created_unix_ms \
      FROM documents d JOIN collections c ON c.id = d.collection_id";
 
 fn document_query(rest: &str) -> sqlx::AssertSqlSafe<String> {
@@ -44,7 +44,7 @@ impl Reader {
         for some in ids.chunks(256) {
             let rows = sqlx::query(
                 "SELECT k.id, k.document_id, k.ordinal, k.span_start, k.span_end, k.page, k.heading, k.header_start, \
-                 k.header_end, k.prefix, k.tokens, t.piece, t.bytes \
+                 k.header_end, k.prefix, k.tokens, k.place, t.piece, t.bytes \
                  FROM json_each(?1) j JOIN chunks k ON k.id = j.value \
                  JOIN texts t ON t.document_id = k.document_id \
                  AND t.piece BETWEEN k.span_start / ?2 AND max(k.span_start, k.span_end - 1) / ?2 \
@@ -135,7 +135,7 @@ impl Reader {
 
     pub(crate) async fn failures(&self, collection: Option<&str>) -> Result<Vec<Failure>, IndexError> {
         let rows = sqlx::query(
-            "SELECT c.name, f.path, f.reason, f.size, f.mtime_ns, f.inode, f.sha256 FROM failures f \
+            "SELECT c.name, f.path, f.reason, f.size, f.mtime_ns, f.inode, f.sha256, f.tried_with FROM failures f \
              JOIN collections c ON c.id = f.collection_id WHERE ?1 IS NULL OR c.name = ?1 ORDER BY c.name, f.path",
         )
         .bind(collection)
@@ -152,6 +152,7 @@ impl Reader {
                 path: path_of_bytes(row.try_get(1)?),
                 reason: row.try_get(2)?,
                 fingerprint,
+                tried_with: row.try_get(7)?,
             })
         };
         rows.iter().map(failure).collect::<Result<_, _>>().map_err(|error| self.error(error))

@@ -162,7 +162,7 @@ pub(super) async fn chunks_of(
     let whole = Span { start: 0, end: size(row.try_get(1)?) };
     let text = text(connection, document, whole).await?.unwrap_or_default();
     let rows = sqlx::query(
-        "SELECT id, document_id, ordinal, span_start, span_end, page, heading, header_start, header_end, prefix, tokens \
+        "SELECT id, document_id, ordinal, span_start, span_end, page, heading, header_start, header_end, prefix, tokens, place \
          FROM chunks WHERE document_id = ? ORDER BY span_start, ordinal",
     )
     .bind(document.0)
@@ -220,12 +220,12 @@ pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> 
     let mut index = 0;
     while let Some(row) = rows.get(index) {
         let mut chunk = chunk_without_text(row)?;
-        let begin = size(row.try_get(11)?) * PIECE_BYTES;
+        let begin = size(row.try_get(12)?) * PIECE_BYTES;
         let pieces =
             (chunk.span.end.saturating_sub(1).max(chunk.span.start)) / PIECE_BYTES - chunk.span.start / PIECE_BYTES + 1;
         let mut bytes = Vec::with_capacity(pieces * PIECE_BYTES);
         for row in rows.iter().skip(index).take(pieces) {
-            bytes.extend_from_slice(row.try_get::<&[u8], _>(12)?);
+            bytes.extend_from_slice(row.try_get::<&[u8], _>(13)?);
         }
         chunk.text = cut(bytes, begin, chunk.span).unwrap_or_default();
         chunks.push(chunk);
@@ -247,6 +247,7 @@ pub(super) fn chunk_without_text(row: &SqliteRow) -> Result<StoredChunk, sqlx::E
         prefix: row.try_get(9)?,
         text: String::new(),
         tokens: size(row.try_get(10)?),
+        place: row.try_get(11)?,
     })
 }
 
@@ -269,6 +270,8 @@ pub(super) fn stored_document(row: &SqliteRow) -> Result<StoredDocument, sqlx::E
         page_count: u32::try_from(pages).ok().filter(|&pages| pages > 0),
         warnings: serde_json::from_str(row.try_get(14)?).unwrap_or_default(),
         chunk_count: unsigned(row.try_get(15)?),
+        author: row.try_get(16)?,
+        created_unix_ms: row.try_get(17)?,
     })
 }
 

@@ -9,7 +9,7 @@ use super::{SegmentRow, Writer, signed};
 use crate::crash;
 use crate::error::IndexError;
 use crate::files::path_bytes;
-use crate::types::{DocumentId, EmbeddingModelInfo, Fingerprint};
+use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint};
 
 /// Changes that stay listed for readers that follow from behind.
 const CHANGES_KEPT: i64 = 20_000;
@@ -48,18 +48,21 @@ impl Writer {
         transaction.commit().await.map_err(|error| self.error(error))
     }
 
-    pub(crate) async fn touch(&self, id: DocumentId, fingerprint: Fingerprint) -> Result<(), IndexError> {
-        let modified = fingerprint.mtime_ns / 1_000_000;
+    pub(crate) async fn touch(
+        &self,
+        ids: &[DocumentId],
+        fingerprint: Fingerprint,
+        modified_unix_ms: Option<i64>,
+    ) -> Result<(), IndexError> {
         sqlx::query(
-            "UPDATE documents SET size = ?, mtime_ns = ?, inode = ?, sha256 = ?, \
-             modified_unix_ms = CASE WHEN modified_unix_ms IS NULL THEN NULL ELSE ? END WHERE id = ?",
+            "UPDATE documents SET size = ?, mtime_ns = ?, inode = ?, sha256 = ?, modified_unix_ms = ? WHERE id IN (SELECT value FROM json_each(?))",
         )
         .bind(fingerprint.size.cast_signed())
         .bind(fingerprint.mtime_ns)
         .bind(fingerprint.inode.cast_signed())
         .bind(fingerprint.sha256.as_slice())
-        .bind(modified)
-        .bind(id.0)
+        .bind(modified_unix_ms)
+        .bind(json_ids(ids.iter().map(|id| id.0)))
         .execute(&self.pool)
         .await
         .map_err(|error| self.error(error))?;
@@ -70,61 +73,80 @@ impl Writer {
     pub(crate) async fn remove(&self, ids: &[DocumentId]) -> Result<usize, IndexError> {
         let list = json_ids(ids.iter().map(|id| id.0));
         let mut transaction = self.begin().await?;
-        let work = async {
-            let sequence = next_sequence(&mut transaction).await?;
-            sqlx::query(
-                "INSERT INTO changes (sequence, chunk_id, document_id, kind) SELECT ?, id, document_id, 0 FROM chunks \
-                 WHERE document_id IN (SELECT value FROM json_each(?))",
-            )
-            .bind(sequence)
-            .bind(&list)
-            .execute(&mut *transaction)
-            .await?;
-            // Chunks, text and pages go with it (ON DELETE CASCADE).
-            let removed = sqlx::query("DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?))")
-                .bind(&list)
-                .execute(&mut *transaction)
-                .await?;
-            sqlx::query(
-                "DELETE FROM collections WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.collection_id = collections.id) \
-                 AND NOT EXISTS (SELECT 1 FROM roots r WHERE r.collection_id = collections.id) \
-                 AND NOT EXISTS (SELECT 1 FROM failures f WHERE f.collection_id = collections.id)",
-            )
-            .execute(&mut *transaction)
-            .await?;
-            Ok(removed.rows_affected())
-        };
-        let removed = work.await.map_err(|error| self.error(error))?;
+        let removed = remove_rows(&mut transaction, &list).await.map_err(|error| self.error(error))?;
         crash::point("remove-before-commit");
         transaction.commit().await.map_err(|error| self.error(error))?;
         crash::point("remove-after-commit");
         Ok(usize::try_from(removed).unwrap_or(usize::MAX))
     }
 
-    pub(crate) async fn record_failure(
+    /// Gives documents another path; returns whether there was one under the old path and none under the new.
+    pub(crate) async fn rename(
         &self,
         collection: &str,
-        path: &Path,
-        fingerprint: Option<Fingerprint>,
-        reason: &str,
-    ) -> Result<(), IndexError> {
+        from: &Path,
+        to: &Path,
+        fingerprint: Fingerprint,
+        modified_unix_ms: Option<i64>,
+    ) -> Result<bool, IndexError> {
         let mut transaction = self.begin().await?;
-        let collection = collection_id(&mut transaction, collection).await.map_err(|error| self.error(error))?;
-        sqlx::query(
-            "INSERT INTO failures (collection_id, path, reason, size, mtime_ns, inode, sha256) VALUES (?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (collection_id, path) DO UPDATE SET reason = excluded.reason, size = excluded.size, \
-             mtime_ns = excluded.mtime_ns, inode = excluded.inode, sha256 = excluded.sha256",
-        )
-        .bind(collection)
-        .bind(path_bytes(path))
-        .bind(reason)
-        .bind(fingerprint.map(|print| print.size.cast_signed()))
-        .bind(fingerprint.map(|print| print.mtime_ns))
-        .bind(fingerprint.map(|print| print.inode.cast_signed()))
-        .bind(fingerprint.map(|print| print.sha256.to_vec()))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| self.error(error))?;
+        let work = async {
+            let collection = collection_id(&mut transaction, collection).await?;
+            // Filters go by the path and are remembered by the sequence.
+            next_sequence(&mut transaction).await?;
+            let renamed = sqlx::query(
+                "UPDATE documents SET path = ?1, size = ?2, mtime_ns = ?3, inode = ?4, sha256 = ?5, \
+                 modified_unix_ms = ?8 WHERE collection_id = ?6 AND path = ?7 \
+                 AND NOT EXISTS (SELECT 1 FROM documents WHERE collection_id = ?6 AND path = ?1)",
+            )
+            .bind(path_bytes(to))
+            .bind(fingerprint.size.cast_signed())
+            .bind(fingerprint.mtime_ns)
+            .bind(fingerprint.inode.cast_signed())
+            .bind(fingerprint.sha256.as_slice())
+            .bind(collection)
+            .bind(path_bytes(from))
+            .bind(modified_unix_ms)
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query("DELETE FROM failures WHERE collection_id = ? AND path = ?")
+                .bind(collection)
+                .bind(path_bytes(to))
+                .execute(&mut *transaction)
+                .await?;
+            Ok(renamed.rows_affected() > 0)
+        };
+        let renamed = work.await.map_err(|error| self.error(error))?;
+        crash::point("rename-before-commit");
+        transaction.commit().await.map_err(|error| self.error(error))?;
+        Ok(renamed)
+    }
+
+    pub(crate) async fn record_failure(&self, failure: &Failure) -> Result<(), IndexError> {
+        let print = failure.fingerprint;
+        let mut transaction = self.begin().await?;
+        let work = async {
+            let collection = collection_id(&mut transaction, &failure.collection).await?;
+            sqlx::query(
+                "INSERT INTO failures (collection_id, path, reason, size, mtime_ns, inode, sha256, tried_with) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (collection_id, path) DO UPDATE SET reason = excluded.reason, size = excluded.size, \
+                 mtime_ns = excluded.mtime_ns, inode = excluded.inode, sha256 = excluded.sha256, \
+                 tried_with = excluded.tried_with",
+            )
+            .bind(collection)
+            .bind(path_bytes(&failure.path))
+            .bind(&failure.reason)
+            .bind(print.map(|print| print.size.cast_signed()))
+            .bind(print.map(|print| print.mtime_ns))
+            .bind(print.map(|print| print.inode.cast_signed()))
+            .bind(print.map(|print| print.sha256.to_vec()))
+            .bind(&failure.tried_with)
+            .execute(&mut *transaction)
+            .await?;
+            Ok(())
+        };
+        work.await.map_err(|error| self.error(error))?;
         transaction.commit().await.map_err(|error| self.error(error))
     }
 
@@ -285,6 +307,32 @@ impl Writer {
         }
         Err(IndexError::Busy { path: self.path.to_path_buf() })
     }
+}
+
+/// Removes the documents of a list with all that belongs to them; returns how many there were.
+pub(super) async fn remove_rows(connection: &mut SqliteConnection, list: &str) -> Result<u64, sqlx::Error> {
+    let sequence = next_sequence(&mut *connection).await?;
+    sqlx::query(
+        "INSERT INTO changes (sequence, chunk_id, document_id, kind) SELECT ?, id, document_id, 0 FROM chunks \
+         WHERE document_id IN (SELECT value FROM json_each(?))",
+    )
+    .bind(sequence)
+    .bind(list)
+    .execute(&mut *connection)
+    .await?;
+    // Chunks, text and pages go with it (ON DELETE CASCADE).
+    let removed = sqlx::query("DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(list)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "DELETE FROM collections WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.collection_id = collections.id) \
+         AND NOT EXISTS (SELECT 1 FROM roots r WHERE r.collection_id = collections.id) \
+         AND NOT EXISTS (SELECT 1 FROM failures f WHERE f.collection_id = collections.id)",
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(removed.rows_affected())
 }
 
 pub(super) async fn next_sequence(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {

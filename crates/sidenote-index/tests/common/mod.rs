@@ -90,6 +90,8 @@ pub fn document(collection: &str, path: &str, text: &str) -> (NewDocument, Vec<N
         path: PathBuf::from(path),
         part: None,
         title: Some(format!("Title of {path}")),
+        author: None,
+        created_unix_ms: None,
         format: Format::Markdown,
         language: Some("en".to_owned()),
         fingerprint: fingerprint(text),
@@ -106,6 +108,7 @@ pub fn document(collection: &str, path: &str, text: &str) -> (NewDocument, Vec<N
             let chunk = Chunk {
                 span: Span::new(start, start + words.len()),
                 page: None,
+                place: None,
                 heading: vec!["Top".to_owned()],
                 table_header: None,
                 prefix: String::new(),

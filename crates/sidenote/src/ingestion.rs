@@ -1,0 +1,378 @@
+//! Files become searchable: look, read, extract, chunk, embed, store.
+//!
+//! Two threads work side by side over a bounded queue: one reads, extracts (in the worker process) and chunks
+//! (`reading.rs`), the other embeds and writes. Each file is one SQLite transaction; the lexical and vector indexes are
+//! brought in line every few seconds and at the end. Whatever happens in between, what was reported is kept.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use sidenote_index::{DocumentId, EmbeddingModelInfo, Fingerprint, Index, IndexWriter, NewChunk, NewDocument};
+use sidenote_model::{CancelToken, Embedder};
+use sidenote_text::Document;
+
+use crate::{
+    config::Config,
+    error::Error,
+    ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest},
+    known::{Known, KnownFile},
+    reading::{Content, FileReader, Prepared, Read, ToRead},
+    walk::{Found, Walk, walk_files},
+    worker::Extractor,
+};
+
+/// Batches of files read ahead of the embedder. Bounds memory: each holds the text and chunks of its files.
+const READ_AHEAD: usize = 4;
+/// How often what was stored so far becomes searchable during a long ingest.
+const COMMIT_EVERY: Duration = Duration::from_secs(5);
+/// Texts handed to the embedder at a time; between two of them a stop is noticed and progress shown.
+const EMBED_AT_A_TIME: usize = 32;
+/// A file changed this shortly before it was read could change again without its time stamp showing it.
+const TIMESTAMP_GRAIN: Duration = Duration::from_secs(2);
+
+/// Who is told what happens.
+type Show<'s> = dyn FnMut(IngestEvent<'_>) + 's;
+
+/// What an ingest needs.
+pub(crate) struct Ingestion<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) index: &'a Index,
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) request: &'a IngestRequest,
+    pub(crate) cancel: &'a CancelToken,
+}
+
+impl Ingestion<'_> {
+    /// Does the whole of it.
+    pub(crate) fn run(&self, show: &mut Show<'_>) -> Result<IngestReport, Error> {
+        let begun = Instant::now();
+        let mut writer = self.index.writer()?;
+        let model = self.embedder.info();
+        writer.set_embedding_model(&EmbeddingModelInfo {
+            name: model.name.clone(),
+            sha256_hex: model.sha256_hex.clone(),
+            dimensions: model.dimensions,
+        })?;
+        let scan_started = SystemTime::now();
+        let walk = walk_files(&self.request.paths, &self.config.ingest);
+        if walk.files.is_empty() && walk.roots.is_empty() && !walk.failed.is_empty() {
+            let (path, reason) = walk.failed[0].clone();
+            return Err(Error::NothingToIngest { path, reason });
+        }
+        let known = Known::load(self.index, &self.request.collection, &self.config.ingest)?;
+        let mut run = Run {
+            ingestion: self,
+            writer: &mut writer,
+            known: &known,
+            scan_started,
+            progress: Progress::default(),
+            renamed: HashSet::new(),
+            report: IngestReport::default(),
+        };
+        let to_read = run.sort_out(&walk, show)?;
+        run.read_all(to_read, show)?;
+        run.report.interrupted = self.cancel.is_cancelled();
+        if !run.report.interrupted {
+            run.forget_gone(&walk, show)?;
+        }
+        let mut report = run.report;
+        for root in &walk.roots {
+            writer.record_root(&self.request.collection, root)?;
+        }
+        writer.commit()?;
+        if !report.interrupted {
+            writer.seal()?;
+        }
+        report.failed.sort_by(|a, b| a.path.cmp(&b.path));
+        report.seconds = begun.elapsed().as_secs_f64();
+        Ok(report)
+    }
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    files_done: usize,
+    files_total: usize,
+    bytes_done: u64,
+    bytes_total: u64,
+    chunks_embedded: usize,
+}
+
+impl Progress {
+    fn event(self) -> IngestEvent<'static> {
+        IngestEvent::Progress {
+            files_done: self.files_done,
+            files_total: self.files_total,
+            bytes_done: self.bytes_done,
+            bytes_total: self.bytes_total,
+            chunks_embedded: self.chunks_embedded,
+        }
+    }
+}
+
+/// An ingest at work: the embedding and writing end.
+struct Run<'a> {
+    ingestion: &'a Ingestion<'a>,
+    writer: &'a mut IndexWriter,
+    known: &'a Known,
+    scan_started: SystemTime,
+    progress: Progress,
+    /// Old paths of files whose documents stand under another path now.
+    renamed: HashSet<PathBuf>,
+    report: IngestReport,
+}
+
+impl<'a> Run<'a> {
+    /// Tells the files that have to be read from those that need not.
+    fn sort_out(&mut self, walk: &Walk, show: &mut Show<'_>) -> Result<Vec<ToRead<'a>>, Error> {
+        let request = self.ingestion.request;
+        let mut to_read = Vec::new();
+        let mut hopeless = Vec::new();
+        for found in &walk.files {
+            let known = self.known.file(&found.path);
+            if let Some(reason) = self.known.hopeless(found).filter(|_| !request.rehash && !request.retry) {
+                hopeless.push((&found.path, reason));
+            } else if let Some(known) = known.filter(|known| !request.rehash && found.has(&known.fingerprint)) {
+                self.report.unchanged += 1;
+                show(IngestEvent::File { path: &found.path, outcome: FileOutcome::Unchanged, chunks: known.chunks });
+            } else {
+                to_read.push((found.clone(), known));
+            }
+        }
+        self.progress.files_total = to_read.len();
+        self.progress.bytes_total = to_read.iter().map(|(found, _)| found.size).sum();
+        let (bytes, unchanged) = (self.progress.bytes_total, self.report.unchanged);
+        show(IngestEvent::Scanned { files: walk.files.len(), bytes, unchanged });
+        for (path, reason) in hopeless {
+            self.report_failure(path, reason, show);
+        }
+        for (path, reason) in &walk.failed {
+            self.fail(path, None, reason, show)?;
+        }
+        Ok(to_read)
+    }
+
+    fn read_all(&mut self, to_read: Vec<ToRead<'a>>, show: &mut Show<'_>) -> Result<(), Error> {
+        let Ingestion { config, embedder, cancel, request, .. } = *self.ingestion;
+        let reader = FileReader {
+            config,
+            embedder,
+            cancel,
+            known: self.known,
+            extractor: Extractor::new(&config.ingest)?,
+            follow_moves: !request.keep_missing,
+            moved: HashSet::new(),
+        };
+        let mut last_commit = Instant::now();
+        thread::scope(|scope| {
+            let (sender, batches) = mpsc::sync_channel(READ_AHEAD);
+            thread::Builder::new()
+                .name("sidenote-read".into())
+                .spawn_scoped(scope, move || reader.read_all(to_read, &sender))
+                .map_err(|source| Error::Io { doing: "starting a thread".into(), source })?;
+            for mut batch in batches {
+                if !self.embed(&mut batch, show)? {
+                    // Stopped in the middle: the next ingest reads these files again.
+                    break;
+                }
+                for prepared in batch {
+                    self.progress.files_done += 1;
+                    self.progress.bytes_done += prepared.found.size;
+                    self.store(prepared, show)?;
+                    show(self.progress.event());
+                }
+                if last_commit.elapsed() > COMMIT_EVERY {
+                    self.writer.commit()?;
+                    last_commit = Instant::now();
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Gives each chunk its vector, unless one of the same text has it already. False when stopped.
+    fn embed(&mut self, batch: &mut [Prepared<'_>], show: &mut Show<'_>) -> Result<bool, Error> {
+        let Ingestion { index, embedder, cancel, .. } = *self.ingestion;
+        let mut new: Vec<&mut NewChunk> = batch.iter_mut().flat_map(chunks_of).collect();
+        let hashes: Vec<[u8; 32]> = new.iter().map(|new| new.hash).collect();
+        let mut known = index.known_vectors(&embedder.info().name, &hashes)?;
+        new.retain(|new| known.insert(new.hash));
+        for some in new.chunks_mut(EMBED_AT_A_TIME) {
+            if cancel.is_cancelled() {
+                return Ok(false);
+            }
+            let texts: Vec<String> = some.iter().map(|new| new.chunk.embedded_text()).collect();
+            let vectors = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+            for (new, vector) in some.iter_mut().zip(vectors) {
+                new.vector = Some(vector);
+            }
+            self.progress.chunks_embedded += texts.len();
+            show(self.progress.event());
+        }
+        Ok(!cancel.is_cancelled())
+    }
+
+    fn store(&mut self, prepared: Prepared<'_>, show: &mut Show<'_>) -> Result<(), Error> {
+        let Prepared { found, known, result } = prepared;
+        let collection = &self.ingestion.request.collection;
+        let (outcome, chunks) = match result {
+            Ok(Content::Same(sha256)) => {
+                let documents = known.map(|known| known.documents.as_slice()).unwrap_or_default();
+                self.writer.touch(documents, &self.fingerprint(&found, sha256), Some(found.mtime_ms()))?;
+                self.writer.clear_failure(collection, &found.path)?;
+                self.report.unchanged += 1;
+                (FileOutcome::Unchanged, known.map_or(0, |known| known.chunks))
+            }
+            Ok(Content::Moved { from, sha256 }) => {
+                let print = self.fingerprint(&found, sha256);
+                if !self.writer.rename(collection, &from, &found.path, &print, Some(found.mtime_ms()))? {
+                    return self.fail(&found.path, None, "it moved while it was read; ingest again", show);
+                }
+                self.report.renamed += 1;
+                let chunks = self.known.file(&from).map_or(0, |known| known.chunks);
+                show(IngestEvent::File { path: &found.path, outcome: FileOutcome::Renamed { from: &from }, chunks });
+                self.renamed.insert(from);
+                return Ok(());
+            }
+            Ok(Content::Read(read)) => {
+                for warning in read.warnings.iter().chain(read.documents.iter().flat_map(|(it, _)| &it.warnings)) {
+                    show(IngestEvent::Warning { path: &found.path, text: warning });
+                }
+                let chunks = self.put(&found, *read)?;
+                self.report.chunks += chunks;
+                if known.is_some() {
+                    self.report.updated += 1;
+                    (FileOutcome::Updated, chunks)
+                } else {
+                    self.report.added += 1;
+                    (FileOutcome::Added, chunks)
+                }
+            }
+            Err(unread) => {
+                let print = unread.for_good.then(|| self.fingerprint(&found, [0; 32]));
+                return self.fail(&found.path, print, &unread.reason, show);
+            }
+        };
+        show(IngestEvent::File { path: &found.path, outcome, chunks });
+        Ok(())
+    }
+
+    /// Stores what a file gave, in place of what it gave before; returns its number of chunks.
+    fn put(&mut self, found: &Found, read: Read) -> Result<usize, Error> {
+        let fingerprint = self.fingerprint(found, read.sha256);
+        let collection = &self.ingestion.request.collection;
+        let documents = read.documents.into_iter();
+        let documents: Vec<(NewDocument, Vec<NewChunk>)> = documents
+            .map(|(document, chunks)| (new_document(collection, found, fingerprint, document), chunks))
+            .collect();
+        self.writer.put_file(&documents)?;
+        Ok(documents.iter().map(|(_, chunks)| chunks.len()).sum())
+    }
+
+    fn fail(
+        &mut self,
+        path: &Path,
+        print: Option<Fingerprint>,
+        reason: &str,
+        show: &mut Show<'_>,
+    ) -> Result<(), Error> {
+        let collection = &self.ingestion.request.collection;
+        self.writer.record_failure(&self.known.failure(collection, path, print, reason))?;
+        self.report_failure(path, reason, show);
+        Ok(())
+    }
+
+    fn report_failure(&mut self, path: &Path, reason: &str, show: &mut Show<'_>) {
+        self.report.failed.push(FailedFile { path: path.to_owned(), reason: reason.to_owned() });
+        show(IngestEvent::File { path, outcome: FileOutcome::Failed(reason), chunks: 0 });
+    }
+
+    /// Removes the documents whose files are gone from the folders that were walked to their end, and forgets the failures
+    /// of such files.
+    fn forget_gone(&mut self, walk: &Walk, show: &mut Show<'_>) -> Result<(), Error> {
+        let request = self.ingestion.request;
+        // A file that is still there but is ignored or hidden now is gone from the folder as it is read.
+        let renamed = std::mem::take(&mut self.renamed);
+        let is_gone = |path: &Path| {
+            !renamed.contains(path)
+                && walk.files.binary_search_by(|found| found.path.as_path().cmp(path)).is_err()
+                && !walk.failed.iter().any(|(failed, _)| failed == path)
+        };
+        for root in &walk.roots {
+            let below: Vec<(&Path, &KnownFile)> = self.known.below(root).collect();
+            let is_empty = !walk.files.iter().any(|found| found.path.starts_with(root));
+            if is_empty && !below.is_empty() && !request.allow_empty_root {
+                let reason = format!(
+                    "the folder holds no file, and {} of its files are known; nothing was removed, because this is \
+                     how an unmounted disk looks (`--allow-empty-root` removes them)",
+                    below.len()
+                );
+                self.fail(root, None, &reason, show)?;
+                continue;
+            }
+            for path in self.known.failures_below(root).filter(|path| is_gone(path)) {
+                self.writer.clear_failure(&request.collection, path)?;
+            }
+            if request.keep_missing {
+                continue;
+            }
+            let gone: Vec<(&Path, &KnownFile)> = below.into_iter().filter(|(path, _)| is_gone(path)).collect();
+            let documents: Vec<DocumentId> = gone.iter().flat_map(|(_, file)| file.documents.iter().copied()).collect();
+            self.writer.remove(&documents)?;
+            self.report.removed += gone.len();
+            for (path, _) in gone {
+                show(IngestEvent::File { path, outcome: FileOutcome::Removed, chunks: 0 });
+            }
+        }
+        Ok(())
+    }
+
+    /// A file's identity. One that changed while the scan ran, or just before it, gets a time no file has: its stamp does
+    /// not prove that it will not change again within the clock's grain, so the next ingest compares its content.
+    fn fingerprint(&self, found: &Found, sha256: [u8; 32]) -> Fingerprint {
+        let settled = self
+            .scan_started
+            .checked_sub(TIMESTAMP_GRAIN)
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_nanos()).ok())
+            .is_some_and(|settled| found.mtime_ns < settled);
+        Fingerprint {
+            size: found.size,
+            mtime_ns: if settled { found.mtime_ns } else { i64::MIN },
+            inode: found.inode,
+            sha256,
+        }
+    }
+}
+
+fn chunks_of<'p>(prepared: &'p mut Prepared<'_>) -> impl Iterator<Item = &'p mut NewChunk> + use<'p> {
+    let documents = match &mut prepared.result {
+        Ok(Content::Read(read)) => read.documents.as_mut_slice(),
+        Ok(Content::Same(_) | Content::Moved { .. }) | Err(_) => &mut [],
+    };
+    documents.iter_mut().flat_map(|(_, chunks)| chunks)
+}
+
+fn new_document(collection: &str, found: &Found, fingerprint: Fingerprint, document: Document) -> NewDocument {
+    NewDocument {
+        collection: collection.to_owned(),
+        path: found.path.clone(),
+        part: document.part,
+        title: document.title,
+        author: document.author,
+        created_unix_ms: document.created_unix_ms,
+        format: document.format,
+        language: document.language,
+        fingerprint,
+        text: document.text,
+        pages: document.pages,
+        modified_unix_ms: Some(found.mtime_ms()),
+        warnings: document.warnings,
+    }
+}

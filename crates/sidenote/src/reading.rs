@@ -1,0 +1,164 @@
+//! The reading end of an ingest: files are read, extracted and cut, and go in batches to the embedding end.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+use sidenote_index::NewChunk;
+use sidenote_model::{CancelToken, Embedder};
+use sidenote_text::{ChunkOptions, Document, TokenCounter, chunk_document, embedded_hash};
+
+use crate::{
+    config::Config,
+    known::{Known, KnownFile},
+    walk::{self, Found},
+    worker::Extractor,
+};
+
+/// A batch is handed on with so many chunks, so that every thread of the embedder has work also where files are small.
+const BATCH_CHUNKS: usize = 32;
+/// A batch is handed on after this time, so that files that are slow to read keep nobody waiting.
+const BATCH_TIME: Duration = Duration::from_millis(200);
+
+/// A file that has to be looked into, and what is known of it.
+pub(crate) type ToRead<'k> = (Found, Option<&'k KnownFile>);
+
+/// A file that was read and cut, on its way to the embedder.
+pub(crate) struct Prepared<'k> {
+    pub(crate) found: Found,
+    pub(crate) known: Option<&'k KnownFile>,
+    pub(crate) result: Result<Content, Unread>,
+}
+
+/// What was found in a file.
+pub(crate) enum Content {
+    /// The bytes that are known.
+    Same([u8; 32]),
+    /// The bytes of a file that is no longer where it was.
+    Moved {
+        /// Where it was.
+        from: PathBuf,
+        sha256: [u8; 32],
+    },
+    /// Documents.
+    Read(Box<Read>),
+}
+
+/// What a file gave.
+pub(crate) struct Read {
+    pub(crate) sha256: [u8; 32],
+    pub(crate) documents: Vec<(Document, Vec<NewChunk>)>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why a file was not read.
+pub(crate) struct Unread {
+    /// A clause for the report.
+    pub(crate) reason: String,
+    /// Whether it fails again until it changes; not so a file that could not be opened.
+    pub(crate) for_good: bool,
+}
+
+/// Reads one file after the other.
+pub(crate) struct FileReader<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) cancel: &'a CancelToken,
+    pub(crate) known: &'a Known,
+    pub(crate) extractor: Extractor,
+    /// Whether a file that is gone may give its documents to a new one with its content.
+    pub(crate) follow_moves: bool,
+    /// Files that gave theirs.
+    pub(crate) moved: HashSet<&'a Path>,
+}
+
+impl<'a> FileReader<'a> {
+    /// Reads all, until stopped or until nobody listens any more.
+    pub(crate) fn read_all(mut self, to_read: Vec<ToRead<'a>>, batches: &mpsc::SyncSender<Vec<Prepared<'a>>>) {
+        let mut batch = Vec::new();
+        let (mut chunks, mut begun) = (0, Instant::now());
+        for (found, known) in to_read {
+            if self.cancel.is_cancelled() {
+                break;
+            }
+            let result = self.prepare(&found, known);
+            if let Ok(Content::Read(read)) = &result {
+                chunks += read.documents.iter().map(|(_, chunks)| chunks.len()).sum::<usize>();
+            }
+            batch.push(Prepared { found, known, result });
+            if chunks >= BATCH_CHUNKS || begun.elapsed() > BATCH_TIME {
+                // The other end hangs up when it fails; there is nobody left to read for.
+                if batches.send(std::mem::take(&mut batch)).is_err() {
+                    return;
+                }
+                (chunks, begun) = (0, Instant::now());
+            }
+        }
+        let _ = batches.send(batch);
+    }
+
+    fn prepare(&mut self, found: &Found, known: Option<&KnownFile>) -> Result<Content, Unread> {
+        let for_good = |reason: String| Unread { reason, for_good: true };
+        let limit = self.config.ingest.max_file_bytes;
+        if found.size > limit {
+            return Err(for_good(format!("{} bytes, over the limit of {limit} (`ingest.max_file_bytes`)", found.size)));
+        }
+        let bytes = read_bounded(&found.path, limit).map_err(|reason| Unread { reason, for_good: false })?;
+        let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+        if known.is_some_and(|known| known.fingerprint.sha256 == sha256) {
+            return Ok(Content::Same(sha256));
+        }
+        if known.is_none() && self.follow_moves {
+            let known = self.known;
+            // Of several that are gone each gives its documents to one that is new.
+            if let Some(from) = known.moved_to(&found.path, &sha256).find(|from| self.moved.insert(from)) {
+                return Ok(Content::Moved { from: from.to_owned(), sha256 });
+            }
+        }
+        let name = found.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let extracted = self.extractor.extract(&name, &bytes).map_err(for_good)?;
+        drop(bytes);
+        let documents = extracted.documents.into_iter().map(|document| self.cut(document)).collect();
+        Ok(Content::Read(Box::new(Read { sha256, documents, warnings: extracted.warnings })))
+    }
+
+    fn cut(&self, document: Document) -> (Document, Vec<NewChunk>) {
+        let options = ChunkOptions {
+            max_tokens: self.config.chunk.max_tokens.min(self.embedder.info().max_tokens),
+            max_prefix_tokens: self.config.chunk.max_prefix_tokens,
+            special_tokens: self.embedder.info().special_tokens,
+        };
+        let chunks = chunk_document(&document, &Counter(self.embedder), &options).into_iter();
+        let chunks = chunks.map(|chunk| NewChunk { hash: embedded_hash(&chunk), chunk, vector: None }).collect();
+        (document, chunks)
+    }
+}
+
+/// The embedder's tokenizer, for the chunker.
+struct Counter<'a>(&'a dyn Embedder);
+
+impl TokenCounter for Counter<'_> {
+    fn count_tokens(&self, text: &str) -> usize {
+        self.0.count_tokens(text)
+    }
+
+    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
+        self.0.token_offsets(text)
+    }
+}
+
+fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    let mut file = fs_err::File::open(path).map_err(|error| walk::reason(error.kind()))?;
+    // One byte more than allowed tells a file that grew while it was read.
+    file.by_ref().take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| walk::reason(error.kind()))?;
+    if bytes.len() as u64 > limit {
+        return Err(format!("over the limit of {limit} bytes (`ingest.max_file_bytes`)"));
+    }
+    Ok(bytes)
+}
