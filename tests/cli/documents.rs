@@ -46,6 +46,49 @@ fn a_changed_file_replaces_its_chunks_and_a_vanished_one_goes() {
 }
 
 #[test]
+fn a_renamed_file_keeps_its_chunks() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.write("copy.txt", fs_err::read(sandbox.docs().join("parking.txt")).unwrap());
+    sandbox.ingest();
+    let chunk = |words: &[&str]| {
+        let hits = sandbox.json(words).1["hits"].clone();
+        let name =
+            |hit: &serde_json::Value| hit["document"]["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        hits.as_array().unwrap().iter().map(|hit| (name(hit), hit["chunk"].as_u64().unwrap())).collect::<Vec<_>>()
+    };
+    let before = chunk(&["search", "dishwasher", "--mode", "lexical"]);
+    assert_eq!(before[0].0, "kitchen.md");
+    fs_err::create_dir(sandbox.docs().join("rooms")).unwrap();
+    fs_err::rename(sandbox.docs().join("kitchen.md"), sandbox.docs().join("rooms/canteen.md")).unwrap();
+    // One of two files with the same content moves, and another ending could mean another reading.
+    fs_err::rename(sandbox.docs().join("copy.txt"), sandbox.docs().join("copy.md")).unwrap();
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, counts(&report), report["renamed"].as_u64()), (0, [1, 0, 2, 1], Some(1)), "{report}");
+    let after = chunk(&["search", "dishwasher", "--mode", "lexical"]);
+    assert_eq!(after, [("canteen.md".to_owned(), before[0].1)]);
+    assert_eq!(sandbox.json(["search", "dishwasher", "--mode", "dense"]).1["hits"][0]["chunk"], before[0].1);
+    let mut names: Vec<String> =
+        chunk(&["search", "barrier", "--mode", "lexical"]).into_iter().map(|(name, _)| name).collect();
+    names.sort();
+    assert_eq!(names, ["copy.md", "parking.txt"]);
+    let listed = sandbox.json(["documents"]).1;
+    assert!(listed["documents"].as_array().unwrap().iter().all(|document| document["stale"] == false), "{listed}");
+    assert_eq!(counts(&sandbox.json(["ingest", "docs"]).1), [0, 0, 4, 0]);
+}
+
+#[test]
+fn a_file_with_a_new_time_and_the_old_bytes_is_unchanged_and_not_stale() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    sandbox.write("kitchen.md", fs_err::read(sandbox.docs().join("kitchen.md")).unwrap());
+    assert_eq!(counts(&sandbox.json(["ingest", "docs"]).1), [0, 0, 3, 0]);
+    let listed = sandbox.json(["documents"]).1;
+    assert!(listed["documents"].as_array().unwrap().iter().all(|document| document["stale"] == false), "{listed}");
+}
+
+#[test]
 fn keeping_missing_documents_is_a_flag_and_an_empty_folder_removes_nothing_by_itself() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write_handbook();

@@ -244,3 +244,41 @@ fn an_interrupted_ingest_keeps_what_was_finished() {
     assert_eq!(report["added"].as_u64().unwrap() + report["unchanged"].as_u64().unwrap(), 400, "{report}");
     assert!(report["unchanged"].as_u64().unwrap() >= added, "what was reported was lost: {report}");
 }
+
+#[test]
+fn a_file_that_failed_is_read_again_when_something_speaks_for_it() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write("fine.md", "# Fine\n\nThe ferry leaves at seven.\n");
+    let path = sandbox.write("ferry.pdf", b"%PDF-1.4\nnothing behind the header");
+    // Older than the clock's grain: its time stamp is believed.
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let set_old = |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    set_old(&path);
+    let reasons = |words: &[&str]| {
+        let (code, report) = sandbox.json(words);
+        let failed = report["failed"].as_array().unwrap().iter();
+        (code, failed.map(|failed| failed["reason"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
+    };
+    let (code, first) = reasons(&["ingest", "docs"]);
+    assert_eq!((code, first.len()), (3, 1));
+    // The same size, time and inode with other bytes: only a look inside shows them, and nobody looks.
+    let bytes = fs_err::read(&path).unwrap();
+    let mut picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+    picture.resize(bytes.len(), 0);
+    fs_err::write(&path, picture).unwrap();
+    set_old(&path);
+    assert_eq!(reasons(&["ingest", "docs"]), (3, first.clone()));
+    let (code, retried) = reasons(&["ingest", "docs", "--retry"]);
+    assert_eq!(code, 3);
+    assert_ne!(retried, first);
+    // Another limit may make it readable.
+    fs_err::write(&path, bytes).unwrap();
+    set_old(&path);
+    assert_eq!(reasons(&["ingest", "docs"]), (3, retried));
+    sandbox.set("SIDENOTE_INGEST_MAX_PAGES", "7");
+    assert_eq!(sandbox.json(["ingest", "docs"]).1["failed"][0]["reason"], first[0].as_str());
+    fs_err::remove_file(&path).unwrap();
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, report["failed"].as_array().unwrap().len()), (0, 0), "{report}");
+    assert_eq!(sandbox.json(["status"]).0, 0);
+}

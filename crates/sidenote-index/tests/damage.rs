@@ -134,7 +134,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     fs_err::write(&path, &bytes).unwrap();
     let refused = Index::open(folder.path(), &IndexOptions::default()).unwrap_err();
     assert!(
-        matches!(&refused, IndexError::NewerVersion { found: 99, supported: 1, path: named } if *named == path),
+        matches!(&refused, IndexError::NewerVersion { found: 99, supported: 2, path: named } if *named == path),
         "{refused}"
     );
     assert!(Index::open_existing(folder.path(), &IndexOptions::default()).is_err());
@@ -375,4 +375,42 @@ fn the_schema_is_the_one_that_was_reviewed() {
         fs_err::write(&path, &schema).unwrap();
     }
     assert_eq!(schema, fs_err::read_to_string(&path).unwrap(), "SIDENOTE_UPDATE_SNAPSHOTS=1 accepts a change");
+}
+
+#[test]
+fn a_data_folder_of_the_first_version_is_opened_and_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("documents.sqlite");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let mut first = sqlx::migrate!("../../migrations");
+        first.migrations.to_mut().truncate(1);
+        first.run(&pool).await.unwrap();
+        for statement in [
+            "INSERT INTO collections (id, name) VALUES (1, 'default')",
+            "INSERT INTO models (id, name, sha256_hex, dimensions) VALUES (1, 'test-model', 'ab', 2)",
+            "INSERT INTO documents (id, collection_id, path, format, size, mtime_ns, inode, sha256, text_bytes) \
+             VALUES (1, 1, CAST('/old.md' AS BLOB), 'markdown', 9, 5, 7, zeroblob(32), 9)",
+            "INSERT INTO texts VALUES (1, 0, CAST('kingfisher' AS BLOB))",
+            "UPDATE documents SET text_bytes = 10",
+            "INSERT INTO embeddings VALUES (1, 1, zeroblob(32), x'0000803f00000000')",
+            "INSERT INTO chunks (id, document_id, embedding_id, ordinal, span_start, span_end, heading, prefix, tokens) \
+             VALUES (1, 1, 1, 0, 0, 10, '[]', '', 3)",
+            "INSERT INTO changes VALUES (1, 1, 1, 1)",
+            "UPDATE store SET sequence = 1",
+            "INSERT INTO failures (collection_id, path, reason) VALUES (1, CAST('/bad.pdf' AS BLOB), 'damaged')",
+        ] {
+            sqlx::query(statement).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+    });
+    let index = Index::open(folder.path(), &IndexOptions::default()).unwrap();
+    let hits = index.search_lexical("kingfisher", 5, &Filter::default()).unwrap();
+    assert_eq!(index.chunks(&[hits[0].chunk]).unwrap()[0].text, "kingfisher");
+    assert_eq!(index.search_dense(&[1.0, 0.0], "test-model", 5, &Filter::default()).unwrap().len(), 1);
+    let document = &index.documents(None).unwrap()[0];
+    assert_eq!((document.author.as_deref(), document.created_unix_ms), (None, None));
+    assert_eq!(index.failures(None).unwrap()[0].tried_with, "");
 }
