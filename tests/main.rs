@@ -5,6 +5,7 @@
 
 mod cli {
     mod ask;
+    mod care;
     mod configuration;
     mod documents;
     mod failures;

@@ -8,7 +8,22 @@ fn help_reads_well() {
     let run = sandbox.run(["--help"]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     insta::assert_snapshot!("help", run.stdout);
-    for command in ["ingest", "ask", "search", "remove", "status", "documents", "models", "config", "completions"] {
+    for command in [
+        "ingest",
+        "ask",
+        "search",
+        "remove",
+        "status",
+        "documents",
+        "doctor",
+        "compact",
+        "backup",
+        "restore",
+        "export",
+        "models",
+        "config",
+        "completions",
+    ] {
         let run = sandbox.run([command, "--help"]);
         assert_eq!(run.code, 0, "{run:?}");
         let own = run.stdout.split("\nEverywhere:").next().unwrap();

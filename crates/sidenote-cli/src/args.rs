@@ -70,6 +70,16 @@ pub(crate) enum Command {
     Status,
     /// List the documents
     Documents,
+    /// Check every byte of the data folder
+    Doctor(DoctorArgs),
+    /// Wipe removed documents from every byte and give their room back
+    Compact,
+    /// Write everything to one file
+    Backup(BackupArgs),
+    /// Bring a backup back
+    Restore(RestoreArgs),
+    /// Write documents and chunks as JSON, a document a line
+    Export(ExportArgs),
     /// List, fetch and check the models
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -178,6 +188,48 @@ pub(crate) struct RemoveArgs {
     /// Wipe every byte of them from the data folder now, not at the next compaction
     #[arg(long)]
     pub(crate) purge: bool,
+}
+
+/// `sidenote doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reads everything, compares texts with their hashes, files with their checksums and the indexes with the database. Exit
+code 1 means that something is wrong. The database cannot be mended; what is made from it can.")]
+pub(crate) struct DoctorArgs {
+    /// Make anew what can be made from the database
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// `sidenote backup`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The file is an SQLite database with the words of all documents, as of one moment; searching and ingesting go on meanwhile.
+Documents that are removed later stay in it.")]
+pub(crate) struct BackupArgs {
+    /// A file that does not exist yet
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// `sidenote restore`.
+#[derive(Args, Debug)]
+pub(crate) struct RestoreArgs {
+    /// A file that `sidenote backup` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Give up what the data folder holds now
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// `sidenote export`.
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    /// File to write [default: standard output]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// `sidenote models`.

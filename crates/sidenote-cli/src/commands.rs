@@ -1,9 +1,13 @@
 //! One command, one file. Each takes what was typed and hands back the exit code.
 
 pub(crate) mod ask;
+pub(crate) mod backup;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod documents;
+pub(crate) mod export;
 pub(crate) mod ingest;
 pub(crate) mod models;
 pub(crate) mod remove;

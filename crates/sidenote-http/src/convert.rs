@@ -193,6 +193,55 @@ impl From<&sidenote::RemoveReport> for wire::RemoveReport {
     }
 }
 
+impl From<&sidenote::DoctorReport> for wire::DoctorReport {
+    fn from(report: &sidenote::DoctorReport) -> Self {
+        let check = |check: &sidenote::Check| wire::Check {
+            name: check.name.into(),
+            ok: check.ok,
+            detail: check.detail.clone(),
+            can_repair: check.can_repair,
+        };
+        Self {
+            checks: report.checks.iter().map(check).collect(),
+            repaired: report.repaired.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+}
+
+impl From<&sidenote::CompactReport> for wire::CompactReport {
+    fn from(report: &sidenote::CompactReport) -> Self {
+        Self {
+            dropped_vectors: report.dropped_vectors,
+            bytes_before: report.bytes_before,
+            bytes_after: report.bytes_after,
+        }
+    }
+}
+
+impl From<sidenote::ExportedDocument> for wire::ExportedDocument {
+    fn from(exported: sidenote::ExportedDocument) -> Self {
+        let chunk = |chunk: sidenote::ExportedChunk| wire::ExportedChunk {
+            chunk: chunk.chunk.0,
+            span: chunk.span.into(),
+            page: chunk.page,
+            part: chunk.part,
+            heading: chunk.heading,
+            table_header: chunk.table_header.map(Into::into),
+            prefix: chunk.prefix,
+            tokens: count(chunk.tokens),
+        };
+        Self {
+            document: (&exported.document).into(),
+            author: exported.author,
+            created: exported.created,
+            sha256: exported.sha256,
+            warnings: exported.warnings,
+            text: exported.text,
+            chunks: exported.chunks.into_iter().map(chunk).collect(),
+        }
+    }
+}
+
 impl From<&sidenote::Error> for wire::ErrorReport {
     fn from(error: &sidenote::Error) -> Self {
         Self {

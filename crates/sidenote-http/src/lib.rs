@@ -13,7 +13,8 @@ mod wire;
 pub use print::to_safe_json;
 pub use schema::{Schema, schemas};
 pub use wire::{
-    Answer, AnswerMillis, AnswerTokens, AskEvent, Citation, CollectionStatus, Completions, ConfigReport, ConfigSetting,
-    Document, DocumentList, ErrorBody, ErrorReport, FailedFile, Hit, IngestReport, KvStatus, LeftOut, ModelFile,
+    Answer, AnswerMillis, AnswerTokens, AskEvent, BackupReport, Check, Citation, CollectionStatus, CompactReport,
+    Completions, ConfigReport, ConfigSetting, DoctorReport, Document, DocumentList, ErrorBody, ErrorReport,
+    ExportReport, ExportedChunk, ExportedDocument, FailedFile, Hit, IngestReport, KvStatus, LeftOut, ModelFile,
     ModelList, ModelRow, ModelsStatus, RemoveReport, SearchMillis, SearchReport, Sentence, Span, Status,
 };

@@ -17,11 +17,16 @@ pub struct Schema {
 pub fn schemas() -> Vec<Schema> {
     vec![
         schema::<wire::Answer>("ask"),
+        schema::<wire::BackupReport>("backup"),
+        schema::<wire::CompactReport>("compact"),
         schema::<wire::Completions>("completions"),
         schema::<wire::ConfigReport>("config"),
+        schema::<wire::DoctorReport>("doctor"),
         schema::<wire::DocumentList>("documents"),
         schema::<wire::ErrorReport>("error"),
         schema::<wire::AskEvent>("event"),
+        schema::<wire::ExportReport>("export"),
+        schema::<wire::ExportedDocument>("exported_document"),
         schema::<wire::IngestReport>("ingest"),
         schema::<wire::ModelList>("models"),
         schema::<wire::RemoveReport>("remove"),

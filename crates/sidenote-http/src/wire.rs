@@ -306,6 +306,110 @@ pub struct RemoveReport {
     pub purged: u64,
 }
 
+/// One thing that `doctor` looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Check {
+    /// `database`, `documents`, `chunks`, `vectors`, `full_text` or `segments`.
+    pub name: String,
+    /// Whether all is as it should be.
+    pub ok: bool,
+    /// How much was looked at, or what is wrong.
+    pub detail: String,
+    /// Whether `doctor --repair` mends it.
+    pub can_repair: bool,
+}
+
+/// What `doctor` found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct DoctorReport {
+    /// One for each thing that was looked at; after a repair, what was found then.
+    pub checks: Vec<Check>,
+    /// Names of the checks that failed before a repair and hold now.
+    pub repaired: Vec<String>,
+}
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CompactReport {
+    /// Vectors that no chunk had any more.
+    pub dropped_vectors: u64,
+    /// Bytes of the data folder before.
+    pub bytes_before: u64,
+    /// Bytes of the data folder after.
+    pub bytes_after: u64,
+}
+
+/// A backup that was made, or brought back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct BackupReport {
+    /// The backup, absolute, for display.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Documents in the data folder.
+    pub documents: u64,
+    /// Chunks in the data folder.
+    pub chunks: u64,
+}
+
+/// What `export` wrote to a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ExportReport {
+    /// The file, absolute, for display.
+    pub path: String,
+    /// Documents, each a line.
+    pub documents: u64,
+    /// Chunks in them.
+    pub chunks: u64,
+}
+
+/// A line of an export.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ExportedDocument {
+    /// The document.
+    pub document: Document,
+    /// Who wrote it, where it says so.
+    pub author: Option<String>,
+    /// When it was made or sent by its own metadata: RFC 3339, UTC.
+    pub created: Option<String>,
+    /// sha256 of the file it came from, hexadecimal.
+    pub sha256: String,
+    /// What was noted when it was read.
+    pub warnings: Vec<String>,
+    /// The stored text.
+    pub text: String,
+    /// Its chunks, in order.
+    pub chunks: Vec<ExportedChunk>,
+}
+
+/// A chunk of an exported document; its text is the document's under its span.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ExportedChunk {
+    /// Its number in the index.
+    pub chunk: i64,
+    /// Bytes of the document's text.
+    pub span: Span,
+    /// 1-based; `null` where the format has no pages.
+    pub page: Option<u32>,
+    /// Slide or sheet; `null` where the format has none.
+    pub part: Option<String>,
+    /// Headings above it, outermost first.
+    pub heading: Vec<String>,
+    /// Header row of its table, where that is not inside the span.
+    pub table_header: Option<Span>,
+    /// What was embedded before its text.
+    pub prefix: String,
+    /// Tokens of prefix and text.
+    pub tokens: u64,
+}
+
 /// The documents of a data folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

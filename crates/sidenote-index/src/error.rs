@@ -49,6 +49,12 @@ pub enum IndexError {
         /// The database.
         path: PathBuf,
     },
+    /// A backup would replace what is there. Restore into another folder, or say that it may.
+    #[error("`{}` holds documents already", path.display())]
+    NotEmpty {
+        /// The data folder.
+        path: PathBuf,
+    },
     /// Vectors of two models cannot be compared. Use the model the index was made with, or another data folder.
     #[error("the index was made with the embedding model `{indexed_with}`, not with `{asked}`")]
     ModelMismatch {

@@ -35,6 +35,11 @@ impl Layout {
         self.lexical().join(format!("generation-{generation}"))
     }
 
+    /// A backup on its way into the data folder.
+    pub(crate) fn restoring(&self) -> PathBuf {
+        self.root.join("restoring")
+    }
+
     pub(crate) fn vectors(&self) -> PathBuf {
         self.root.join("vectors")
     }

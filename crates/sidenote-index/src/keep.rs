@@ -170,6 +170,7 @@ pub(crate) fn note(inner: &Inner, writer: &Writer, generation: i64, sequence: i6
 
 /// Removes folders that the database does not name: what a crash left, and older generations. The caller holds the lock.
 pub(crate) fn remove_strays(inner: &Inner) -> Result<(), IndexError> {
+    files::remove_folder(&inner.layout.restoring())?;
     let state = inner.state()?;
     let reader = inner.reader.clone();
     let segments = inner.sqlite.wait(async move { reader.segments().await })?;

@@ -13,6 +13,8 @@
 //! the next open compares what each store holds with the number of the last change, and replays the difference.
 
 mod analysis;
+mod backup;
+mod check;
 mod crash;
 mod dense;
 mod error;
@@ -28,6 +30,7 @@ mod types;
 mod vector;
 mod writer;
 
+pub use check::Check;
 pub use error::IndexError;
 pub use index::{Index, IndexOptions, VectorMode};
 pub use tantivy::LexicalWeights;

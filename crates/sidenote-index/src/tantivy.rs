@@ -314,6 +314,19 @@ impl Lexical {
         Ok(())
     }
 
+    /// Ids of all chunks that the last commit holds, ascending.
+    pub(crate) fn chunk_ids(&self) -> Result<Vec<u64>, LexicalFailure> {
+        guard(|| {
+            let mut ids = Vec::new();
+            for segment in self.reader.searcher().segment_readers() {
+                let column = segment.fast_fields().u64("chunk")?;
+                ids.extend(segment.doc_ids_alive().filter_map(|document| column.first(document)));
+            }
+            ids.sort_unstable();
+            Ok(ids)
+        })
+    }
+
     /// The best chunks for any of the query's words, best first, ties by chunk id.
     pub(crate) fn search(
         &self,

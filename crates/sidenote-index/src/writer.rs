@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::{self, Check};
 use crate::error::IndexError;
 use crate::files::{self, WriterLock};
 use crate::hnsw::{Build, HnswSegment};
@@ -366,6 +367,31 @@ impl IndexWriter {
         self.seal()?;
         let bytes_after = files::folder_bytes(&self.inner.layout.root);
         Ok(CompactReport { dropped_vectors, bytes_before, bytes_after })
+    }
+
+    /// Reads every byte of the data folder and compares the stores with each other; changes nothing. Takes as long as
+    /// reading takes.
+    ///
+    /// # Errors
+    /// Where something cannot be read at all; what is merely wrong is a check that failed.
+    pub fn check(&mut self) -> Result<Vec<Check>, IndexError> {
+        self.commit()?;
+        check::check(&self.inner)
+    }
+
+    /// Makes anew what can be made from the database: the full-text index, and segments that cannot be loaded.
+    ///
+    /// # Errors
+    /// As [`IndexWriter::commit`] and [`IndexWriter::seal`].
+    pub fn repair(&mut self) -> Result<(), IndexError> {
+        let (_, broken) = check::sort_segments(&self.inner)?;
+        if !broken.is_empty() {
+            self.replace_segments(broken.into_iter().map(|(generation, _)| generation).collect(), None)?;
+            self.inner.forget_dense();
+        }
+        self.rebuild()?;
+        self.seal()?;
+        Ok(())
     }
 
     fn purge_lexical(&mut self) -> Result<(), IndexError> {

@@ -395,7 +395,7 @@ fn a_data_folder_of_the_first_version_is_opened_and_brought_up_to_date() {
              VALUES (1, 1, CAST('/old.md' AS BLOB), 'markdown', 9, 5, 7, zeroblob(32), 9)",
             "INSERT INTO texts VALUES (1, 0, CAST('kingfisher' AS BLOB))",
             "UPDATE documents SET text_bytes = 10",
-            "INSERT INTO embeddings VALUES (1, 1, zeroblob(32), x'0000803f00000000')",
+            "INSERT INTO embeddings VALUES (1, 1, x'5050945cdfa28646d140e7765f89567ad52f8f3585c37effbab5ad575da8d012', x'0000803f00000000')",
             "INSERT INTO chunks (id, document_id, embedding_id, ordinal, span_start, span_end, heading, prefix, tokens) \
              VALUES (1, 1, 1, 0, 0, 10, '[]', '', 3)",
             "INSERT INTO changes VALUES (1, 1, 1, 1)",

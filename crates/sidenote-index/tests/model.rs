@@ -34,7 +34,7 @@ fn run(seed: u64, options: &IndexOptions) {
     let mut recall = (0_usize, 0_usize);
     for step in 0..steps() {
         let writer = writing.as_mut().unwrap();
-        match random.below(10) {
+        match random.below(11) {
             0..=3 => {
                 let lines: Vec<String> = (0..random.below(6)).map(|_| line(&mut random)).collect();
                 let path = format!("/{}.md", random.below(40));
@@ -64,7 +64,18 @@ fn run(seed: u64, options: &IndexOptions) {
                 index = Index::open(folder.path(), options).unwrap();
                 writing = Some(common::writer(&index));
             }
-            8 if options.vector == VectorMode::Hnsw => {
+            8 => {
+                let Some(from) = truth.keys().nth(random.below(truth.len().max(1))).cloned() else { continue };
+                let to = format!("/{}.md", random.below(40));
+                let print = fingerprint("renamed");
+                let renamed = writer.rename("default", from.as_ref(), to.as_ref(), &print, None).unwrap();
+                assert_eq!(renamed, !truth.contains_key(&to), "step {step}");
+                if renamed {
+                    let lines = truth.remove(&from).unwrap();
+                    truth.insert(to, lines);
+                }
+            }
+            9 if options.vector == VectorMode::Hnsw => {
                 writer.commit().unwrap();
                 writer.seal().unwrap();
                 if random.below(4) == 0 {

@@ -81,7 +81,7 @@ impl From<StoredDocument> for Document {
 }
 
 /// Whole seconds; `None` before 1970 and after the year 9999.
-fn rfc3339(unix_ms: i64) -> Option<String> {
+pub(crate) fn rfc3339(unix_ms: i64) -> Option<String> {
     let seconds = u64::try_from(unix_ms).ok()? / 1_000;
     (seconds < 253_402_300_800)
         .then(|| humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string())

@@ -1,17 +1,18 @@
 //! The engine: one handle on a data folder and its models.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
-use sidenote_index::{Index, IndexOptions, VectorMode};
+use sidenote_index::{CompactReport, Index, IndexOptions, VectorMode};
 use sidenote_model::{CancelToken, Embedder, Generator};
 
 use crate::{
     answer::{Answer, AskEvent, AskPhase, AskRequest},
     ask::Question,
+    care::{self, DoctorReport, ExportedDocument},
     config::{Config, SearchMode, VectorIndexKind},
     document::Document,
     error::Error,
@@ -135,10 +136,7 @@ impl Engine {
     /// # Errors
     /// When another process writes, or the data folder cannot be used.
     pub fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, Error> {
-        match self.index()? {
-            Some(index) => remove(&index, request),
-            None => Err(self.nothing_ingested()),
-        }
+        remove(&self.known_index()?, request)
     }
 
     /// Finds passages.
@@ -146,7 +144,7 @@ impl Engine {
     /// # Errors
     /// When nothing has been ingested, or the data folder or the embedding model cannot be used.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchReport, Error> {
-        let index = self.index()?.ok_or_else(|| self.nothing_ingested())?;
+        let index = self.known_index()?;
         let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.embedder()?) };
         Ok(retrieve(&index, &self.config().search, request, embedder.as_deref())?.report)
     }
@@ -163,7 +161,7 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<Answer, Error> {
         let asked = Instant::now();
-        let index = self.index()?.ok_or_else(|| self.nothing_ingested())?;
+        let index = self.known_index()?;
         on_event(AskEvent::Phase(AskPhase::Loading));
         let (embedder, generator) = self.both_models()?;
         let load_ms = crate::retrieve::milliseconds(asked);
@@ -178,6 +176,56 @@ impl Engine {
             load_ms,
         }
         .answer(on_event)
+    }
+
+    /// Reads every byte of the data folder and holds the stores against each other; with `repair`, makes anew what can be
+    /// made from the database.
+    ///
+    /// # Errors
+    /// When nothing has been ingested, another process writes, or the data folder cannot be read at all.
+    pub fn doctor(&self, repair: bool) -> Result<DoctorReport, Error> {
+        care::check(&self.known_index()?, repair)
+    }
+
+    /// Takes every byte of removed documents out of every file, and the room they took.
+    ///
+    /// # Errors
+    /// When nothing has been ingested, another process writes or reads for long, or the disk is full.
+    pub fn compact(&self) -> Result<CompactReport, Error> {
+        Ok(self.known_index()?.writer()?.compact()?)
+    }
+
+    /// Writes everything to one new file, as of one moment, while searching and ingesting go on; returns its length in
+    /// bytes. The file is an SQLite database and holds the words of the documents.
+    ///
+    /// # Errors
+    /// When nothing has been ingested, or the file exists or cannot be written; no half file stays behind.
+    pub fn backup(&self, file: &Path) -> Result<u64, Error> {
+        Ok(self.known_index()?.backup(file)?)
+    }
+
+    /// Makes the data folder what it was when the backup was made. With `replace`, what it holds now is given up.
+    ///
+    /// # Errors
+    /// When the file is no backup, the data folder holds documents and `replace` is not set, or another process writes; the
+    /// data folder is then as it was.
+    pub fn restore(&self, file: &Path, replace: bool) -> Result<(), Error> {
+        // What is open here shows the folder as it was.
+        let mut open = self.inner.index.lock().unwrap_or_else(PoisonError::into_inner);
+        *open = None;
+        Ok(Index::restore(file, &self.config().paths.data, replace)?)
+    }
+
+    /// Hands on every document of a collection, or of all, with its text and chunks, in order of path.
+    ///
+    /// # Errors
+    /// When nothing has been ingested, the data folder cannot be read, or `each` fails.
+    pub fn export(
+        &self,
+        collection: Option<&str>,
+        each: &mut dyn FnMut(ExportedDocument) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
+        care::export(&self.known_index()?, collection, each)
     }
 
     /// The documents of a collection, or of all, in order of path.
@@ -227,8 +275,9 @@ impl Engine {
         Ok(status)
     }
 
-    fn nothing_ingested(&self) -> Error {
-        Error::NothingIngested { path: self.config().paths.data.clone() }
+    /// The index of a data folder that there is.
+    fn known_index(&self) -> Result<Index, Error> {
+        self.index()?.ok_or_else(|| Error::NothingIngested { path: self.config().paths.data.clone() })
     }
 
     fn index_options(&self) -> IndexOptions {

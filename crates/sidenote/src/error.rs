@@ -163,6 +163,7 @@ impl Error {
                 | IndexError::Locked { path, .. }
                 | IndexError::DiskFull { path }
                 | IndexError::Busy { path }
+                | IndexError::NotEmpty { path }
                 | IndexError::Sqlite { path, .. }
                 | IndexError::Migration { path, .. }
                 | IndexError::Lexical { path, .. }
@@ -186,6 +187,7 @@ fn index_kind(error: &IndexError) -> ErrorKind {
         IndexError::Damaged { .. } | IndexError::Lexical { .. } => ErrorKind::DamagedData,
         IndexError::Locked { .. } => ErrorKind::Locked,
         IndexError::DiskFull { .. } => ErrorKind::DiskFull,
+        IndexError::NotEmpty { .. } => ErrorKind::Usage,
         IndexError::ModelMismatch { .. } => ErrorKind::ModelMismatch,
         IndexError::Busy { .. }
         | IndexError::Sqlite { .. }
@@ -200,10 +202,13 @@ fn index_kind(error: &IndexError) -> ErrorKind {
 fn index_hint(error: &IndexError) -> Option<String> {
     let hint = match error {
         IndexError::NewerVersion { .. } => "use the newer version of sidenote, or another folder with `--data`",
-        IndexError::Damaged { .. } => "move the data folder away and ingest again; your own files are not concerned",
+        IndexError::Damaged { .. } => {
+            "`sidenote doctor` says what is damaged; `sidenote restore` brings a backup back, or move the data folder away and ingest again; your own files are not concerned"
+        }
         IndexError::Locked { .. } => "wait until the other process is done, or end it",
         IndexError::DiskFull { .. } => "make room and run it again; what was reported as stored is stored",
         IndexError::ModelMismatch { .. } => "set `models.embedder` back, or ingest into another folder with `--data`",
+        IndexError::NotEmpty { .. } => "name another folder with `--data`, or give up what is there with `--replace`",
         IndexError::Busy { .. } => "run it again",
         _ => return None,
     };

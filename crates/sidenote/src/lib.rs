@@ -26,6 +26,7 @@
 mod answer;
 mod ask;
 mod cage;
+mod care;
 mod cite;
 mod confidence;
 mod config;
@@ -55,6 +56,7 @@ mod walk;
 mod worker;
 
 pub use answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens};
+pub use care::{DoctorReport, ExportedChunk, ExportedDocument};
 pub use cite::Citation;
 pub use confidence::Signals;
 pub use config::{
@@ -68,7 +70,7 @@ pub use error::{Error, ErrorKind};
 pub use ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest};
 pub use remove::{RemoveReport, RemoveRequest};
 pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
-pub use sidenote_index::{ChunkId, DocumentId};
+pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId};
 pub use sidenote_model::{CancelToken, Embedder, Generator, cpu, manifest};
 pub use sidenote_text::Span;
 pub use worker::worker_main;

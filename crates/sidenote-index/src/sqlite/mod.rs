@@ -12,6 +12,7 @@
 mod put;
 mod read;
 mod rows;
+mod whole;
 mod write;
 
 use std::path::Path;

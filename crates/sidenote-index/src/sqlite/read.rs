@@ -37,15 +37,17 @@ impl Reader {
         model(&mut connection).await.map_err(|error| self.error(error))
     }
 
-    /// Chunks in the order of `ids`, missing ones left out.
+    /// Chunks in the order of `ids`, missing ones left out. Their text is compared with its hash: SQLite keeps no checksums,
+    /// and a flipped bit must not become a quote.
     pub(crate) async fn chunks(&self, ids: &[ChunkId]) -> Result<Vec<StoredChunk>, IndexError> {
         let mut chunks = Vec::with_capacity(ids.len());
         let mut snapshot = self.snapshot().await?;
         for some in ids.chunks(256) {
             let rows = sqlx::query(
                 "SELECT k.id, k.document_id, k.ordinal, k.span_start, k.span_end, k.page, k.heading, k.header_start, \
-                 k.header_end, k.prefix, k.tokens, k.place, t.piece, t.bytes \
+                 k.header_end, k.prefix, k.tokens, k.place, t.piece, t.bytes, e.hash \
                  FROM json_each(?1) j JOIN chunks k ON k.id = j.value \
+                 JOIN embeddings e ON e.id = k.embedding_id \
                  JOIN texts t ON t.document_id = k.document_id \
                  AND t.piece BETWEEN k.span_start / ?2 AND max(k.span_start, k.span_end - 1) / ?2 \
                  ORDER BY j.key, t.piece",
@@ -55,7 +57,10 @@ impl Reader {
             .fetch_all(&mut *snapshot)
             .await
             .map_err(|error| self.error(error))?;
-            join_pieces(&rows, &mut chunks).map_err(|error| self.error(error))?;
+            if let Some(unsound) = join_pieces(&rows, &mut chunks).map_err(|error| self.error(error))? {
+                let reason = format!("the text of chunk {} is not what was stored", unsound.0);
+                return Err(IndexError::Damaged { path: self.path.to_path_buf(), reason });
+            }
         }
         Ok(chunks)
     }

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::{PIECE_BYTES, signed, size, unsigned, vector_of_bytes};
+use crate::check::is_sound;
 use crate::files::{file_uri, path_of_bytes};
 use crate::types::{ChunkId, DocumentId, Fingerprint, StoredChunk, StoredDocument};
 
@@ -147,6 +148,20 @@ pub(crate) async fn vectors(
     Ok(vectors)
 }
 
+/// Vectors with an id above `after`, at most `limit`, ascending by id.
+pub(super) async fn vectors_page(
+    connection: &mut SqliteConnection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, Vec<f32>)>, sqlx::Error> {
+    let rows = sqlx::query("SELECT id, vector FROM embeddings WHERE id > ? ORDER BY id LIMIT ?")
+        .bind(after)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, vector_of_bytes(row.try_get::<&[u8], _>(1)?)))).collect()
+}
+
 pub(super) async fn chunks_of(
     connection: &mut SqliteConnection,
     document: DocumentId,
@@ -216,7 +231,8 @@ pub(super) fn cut(mut bytes: Vec<u8>, begin: usize, span: Span) -> Option<String
     String::from_utf8(bytes).ok()
 }
 
-pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> Result<(), sqlx::Error> {
+/// Chunks from the pieces of their texts; the first whose text is not the one that its hash was taken of is returned apart.
+pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> Result<Option<ChunkId>, sqlx::Error> {
     let mut index = 0;
     while let Some(row) = rows.get(index) {
         let mut chunk = chunk_without_text(row)?;
@@ -228,10 +244,13 @@ pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> 
             bytes.extend_from_slice(row.try_get::<&[u8], _>(13)?);
         }
         chunk.text = cut(bytes, begin, chunk.span).unwrap_or_default();
+        if !is_sound(&chunk, row.try_get(14)?) {
+            return Ok(Some(chunk.id));
+        }
         chunks.push(chunk);
         index += pieces;
     }
-    Ok(())
+    Ok(None)
 }
 
 pub(super) fn chunk_without_text(row: &SqliteRow) -> Result<StoredChunk, sqlx::Error> {

@@ -291,22 +291,6 @@ impl Writer {
         work.await.map_err(|error| self.error(error))?;
         self.truncate_log().await
     }
-
-    /// Moves the write-ahead log into the database and empties it. Waits a while for readers.
-    async fn truncate_log(&self) -> Result<(), IndexError> {
-        for _ in 0..50 {
-            let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                .fetch_one(&self.pool)
-                .await
-                .map_err(|error| self.error(error))?;
-            let busy: i64 = row.try_get(0).map_err(|error| self.error(error))?;
-            if busy == 0 {
-                return Ok(());
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        Err(IndexError::Busy { path: self.path.to_path_buf() })
-    }
 }
 
 /// Removes the documents of a list with all that belongs to them; returns how many there were.

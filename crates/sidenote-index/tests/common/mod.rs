@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use sidenote_index::{
     ChunkId, EmbeddingModelInfo, Filter, Fingerprint, Index, IndexOptions, IndexWriter, NewChunk, NewDocument,
     PutReport,
@@ -63,11 +64,9 @@ pub fn unit(vector: Vec<f32>) -> Vec<f32> {
     vector.into_iter().map(|number| number / length).collect()
 }
 
-/// A stable 32 byte digest; the store compares hashes and computes none.
+/// Of a chunk without a prefix.
 pub fn hash_of(text: &str) -> [u8; 32] {
-    let mut random =
-        Random::new(text.bytes().fold(11, |sum: u64, byte| sum.wrapping_mul(1_000_003).wrapping_add(u64::from(byte))));
-    std::array::from_fn(|_| random.next() as u8)
+    Sha256::digest(text).into()
 }
 
 pub fn model() -> EmbeddingModelInfo {

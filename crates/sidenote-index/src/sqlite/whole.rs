@@ -1,0 +1,124 @@
+//! What is asked and done about the database as a whole: whether it is sound, a copy of it, a new name for it.
+
+use std::path::Path;
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::rows::{chunks_of, vectors_page};
+use super::{Reader, Writer, signed, unsigned};
+use crate::error::IndexError;
+use crate::types::{DocumentId, StoredChunk};
+
+impl Reader {
+    /// What SQLite finds wrong with its own structures and with references between rows; `None` where all is well.
+    pub(crate) async fn integrity(&self) -> Result<Option<String>, IndexError> {
+        let mut snapshot = self.snapshot().await?;
+        match integrity(&mut snapshot).await {
+            Ok(problem) => Ok(problem),
+            // What SQLite meets while it looks is what was looked for.
+            Err(error) => match self.error(error) {
+                IndexError::Damaged { reason, .. } => Ok(Some(reason)),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// The number of documents, and of those whose text is not all there.
+    pub(crate) async fn incomplete_documents(&self) -> Result<(u64, u64), IndexError> {
+        let row: (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM documents), \
+             (SELECT count(*) FROM (SELECT d.id FROM documents d LEFT JOIN texts t ON t.document_id = d.id \
+              GROUP BY d.id HAVING d.text_bytes <> coalesce(sum(length(t.bytes)), -1) \
+              OR max(t.piece) + 1 <> count(t.piece)))",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok((unsigned(row.0), unsigned(row.1)))
+    }
+
+    /// A document's chunks, each with the hash that its vector is stored under.
+    pub(crate) async fn chunks_with_hashes(
+        &self,
+        document: DocumentId,
+    ) -> Result<Vec<(StoredChunk, Vec<u8>)>, IndexError> {
+        let mut snapshot = self.snapshot().await?;
+        let work = async {
+            let Some(source) = chunks_of(&mut snapshot, document).await? else { return Ok(Vec::new()) };
+            let mut chunks = Vec::with_capacity(source.chunks.len());
+            for chunk in source.chunks {
+                let hash: Vec<u8> = sqlx::query_scalar(
+                    "SELECT e.hash FROM embeddings e JOIN chunks k ON k.embedding_id = e.id WHERE k.id = ?",
+                )
+                .bind(chunk.id.0)
+                .fetch_one(&mut *snapshot)
+                .await?;
+                chunks.push((chunk, hash));
+            }
+            Ok(chunks)
+        };
+        work.await.map_err(|error| self.error(error))
+    }
+
+    /// Vectors with an id above `after`, at most `limit`, ascending by id.
+    pub(crate) async fn vectors_after(&self, after: i64, limit: usize) -> Result<Vec<(i64, Vec<f32>)>, IndexError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.error(error))?;
+        vectors_page(&mut connection, after, signed(limit)).await.map_err(|error| self.error(error))
+    }
+
+    /// Writes a copy of one moment to a file that does not exist.
+    pub(crate) async fn copy_into(&self, file: &Path) -> Result<(), IndexError> {
+        // VACUUM runs outside of a transaction and takes its own snapshot.
+        let mut connection = self.pool.acquire().await.map_err(|error| self.error(error))?;
+        sqlx::query("VACUUM INTO ?")
+            .bind(file.to_string_lossy().into_owned())
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| IndexError::from_sqlite(file, error))?;
+        Ok(())
+    }
+}
+
+async fn integrity(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check(3)").fetch_all(&mut *connection).await?;
+    if said != ["ok"] {
+        return Ok(Some(said.join("; ")));
+    }
+    let orphans = sqlx::query("PRAGMA foreign_key_check").fetch_all(connection).await?.len();
+    Ok((orphans > 0).then(|| format!("{orphans} rows belong to rows that are gone")))
+}
+
+impl Writer {
+    /// Gives the database a new name and no derived stores: those of the database it was copied from are not its own.
+    pub(crate) async fn become_another_store(&self) -> Result<(), IndexError> {
+        let mut transaction = self.begin().await?;
+        let work = async {
+            sqlx::query("DELETE FROM segments").execute(&mut *transaction).await?;
+            sqlx::query(
+                "UPDATE store SET uuid = lower(hex(randomblob(16))), lexical_generation = lexical_generation + 1, \
+                 lexical_sequence = 0, segments_generation = segments_generation + 1 WHERE id = 1",
+            )
+            .execute(&mut *transaction)
+            .await?;
+            Ok(())
+        };
+        work.await.map_err(|error| self.error(error))?;
+        transaction.commit().await.map_err(|error| self.error(error))
+    }
+
+    /// Moves the write-ahead log into the database and empties it. Waits a while for readers.
+    pub(crate) async fn truncate_log(&self) -> Result<(), IndexError> {
+        for _ in 0..50 {
+            let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(|error| self.error(error))?;
+            let busy: i64 = row.try_get(0).map_err(|error| self.error(error))?;
+            if busy == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        Err(IndexError::Busy { path: self.path.to_path_buf() })
+    }
+}

@@ -1,0 +1,169 @@
+//! Checks, repairs, backups.
+
+#![allow(clippy::unwrap_used, reason = "a test: what fails here fails it")]
+
+mod common;
+
+use std::path::Path;
+
+use common::*;
+use sidenote_index::{Filter, Index, IndexError, IndexOptions, VectorMode};
+
+fn fill(folder: &Path) {
+    let options = IndexOptions { vector: VectorMode::Hnsw, seal_min_vectors: 2, ..IndexOptions::default() };
+    let index = Index::open(folder, &options).unwrap();
+    let mut writer = writer(&index);
+    for number in 0..20 {
+        put(&mut writer, &format!("/{number}.md"), &format!("heron {number}\nkingfisher {number} of the reeds\n"));
+    }
+    writer.commit().unwrap();
+    writer.seal().unwrap();
+}
+
+/// Names of the checks that failed.
+fn failed(folder: &Path) -> Vec<&'static str> {
+    let index = Index::open(folder, &IndexOptions::default()).unwrap();
+    let checks = index.writer().unwrap().check().unwrap();
+    checks.iter().filter(|check| !check.ok).map(|check| check.name).collect()
+}
+
+fn run_sql(folder: &Path, statement: &'static str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("documents.sqlite"));
+        let pool = sqlx::SqlitePool::connect_with(options.foreign_keys(false)).await.unwrap();
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+}
+
+#[test]
+fn a_sound_folder_passes_every_check() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(failed(folder.path()), [""; 0], "an empty one");
+    fill(folder.path());
+    let index = Index::open(folder.path(), &IndexOptions::default()).unwrap();
+    let checks = index.writer().unwrap().check().unwrap();
+    let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
+    assert_eq!(names, ["database", "documents", "chunks", "vectors", "full_text", "segments"]);
+    assert!(checks.iter().all(|check| check.ok && !check.can_repair), "{checks:?}");
+    assert!(checks[2].detail.starts_with("40,"), "{checks:?}");
+}
+
+#[test]
+fn what_was_changed_behind_its_back_is_found_by_name() {
+    for (statement, wrong) in [
+        ("UPDATE texts SET bytes = CAST('heron X' || substr(bytes, 8) AS BLOB) WHERE document_id = 3", "chunks"),
+        ("UPDATE chunks SET prefix = 'another' WHERE id = 5", "chunks"),
+        ("DELETE FROM texts WHERE document_id = 4", "documents"),
+        ("UPDATE embeddings SET vector = zeroblob(32) WHERE id = 7", "vectors"),
+        ("DELETE FROM documents WHERE id = 2", "database"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        run_sql(folder.path(), statement);
+        let failed = failed(folder.path());
+        assert!(failed.contains(&wrong), "{statement}: {failed:?}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_text_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    run_sql(
+        folder.path(),
+        "UPDATE texts SET bytes = CAST('heroN 2' || substr(bytes, 8) AS BLOB) WHERE document_id = 3",
+    );
+    let index = Index::open(folder.path(), &IndexOptions::default()).unwrap();
+    let chunk = index.chunks_of(index.documents(None).unwrap()[2].id).unwrap()[0].id;
+    let refused = index.chunks(&[chunk]).unwrap_err();
+    assert!(
+        matches!(&refused, IndexError::Damaged { reason, .. } if reason.contains("not what was stored")),
+        "{refused}"
+    );
+}
+
+#[test]
+fn what_is_made_from_the_database_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    // A segment that lost its end is not trusted, and the full-text index of another moment neither.
+    let graph =
+        files_below(&folder.path().join("vectors")).into_iter().find(|file| file.to_string_lossy().ends_with(".data"));
+    let graph = graph.unwrap();
+    let bytes = fs_err::read(&graph).unwrap();
+    fs_err::write(&graph, &bytes[..bytes.len() / 2]).unwrap();
+    assert_eq!(failed(folder.path()), ["segments"]);
+    let options = IndexOptions { vector: VectorMode::Hnsw, seal_min_vectors: 2, ..IndexOptions::default() };
+    let index = Index::open(folder.path(), &options).unwrap();
+    let mut writer = index.writer().unwrap();
+    writer.repair().unwrap();
+    assert!(writer.check().unwrap().iter().all(|check| check.ok));
+    assert_eq!(index.search_lexical("kingfisher", 50, &Filter::default()).unwrap().len(), 20);
+    assert_eq!(index.status().unwrap().sealed_vectors, 40);
+}
+
+#[test]
+fn a_backup_is_of_one_moment_and_comes_back_as_it_was() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fill(folder.path());
+    let index = Index::open(folder.path(), &IndexOptions::default()).unwrap();
+    let file = elsewhere.path().join("documents.backup");
+    let mut writer = index.writer().unwrap();
+    let bytes = index.backup(&file).unwrap();
+    assert_eq!(bytes, fs_err::metadata(&file).unwrap().len());
+    assert!(matches!(index.backup(&file), Err(IndexError::Io(_))), "a backup is not overwritten");
+    // What happens later is not in it.
+    put(&mut writer, "/later.md", "egret\n");
+    writer.commit().unwrap();
+    drop(writer);
+    let target = elsewhere.path().join("data");
+    Index::restore(&file, &target, false).unwrap();
+    assert!(failed(&target).is_empty());
+    let restored = Index::open(&target, &IndexOptions::default()).unwrap();
+    assert_eq!(restored.documents(None).unwrap().len(), 20);
+    assert_eq!(restored.search_lexical("kingfisher", 50, &Filter::default()).unwrap().len(), 20);
+    assert!(restored.search_lexical("egret", 5, &Filter::default()).unwrap().is_empty());
+    drop(restored);
+    // Over what is there only when told so; then nothing of it is left.
+    assert!(matches!(Index::restore(&file, folder.path(), false), Err(IndexError::NotEmpty { .. })));
+    drop(index);
+    Index::restore(&file, folder.path(), true).unwrap();
+    let back = Index::open(folder.path(), &IndexOptions::default()).unwrap();
+    assert!(back.search_lexical("egret", 5, &Filter::default()).unwrap().is_empty());
+    assert_eq!(back.documents(None).unwrap().len(), 20);
+    drop(back);
+    assert!(failed(folder.path()).is_empty());
+}
+
+#[test]
+fn a_file_that_is_no_backup_changes_nothing() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fill(folder.path());
+    let file = elsewhere.path().join("backup");
+    let index = Index::open(folder.path(), &IndexOptions::default()).unwrap();
+    index.backup(&file).unwrap();
+    drop(index);
+    let sound = fs_err::read(&file).unwrap();
+    let mut cut = sound.clone();
+    cut.truncate(sound.len() / 2);
+    let mut newer = sound.clone();
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    for bytes in [&b"not a database"[..], b"", &cut, &newer] {
+        fs_err::write(&file, bytes).unwrap();
+        let refused = Index::restore(&file, folder.path(), true).unwrap_err();
+        assert!(matches!(refused, IndexError::Damaged { .. } | IndexError::NewerVersion { .. }), "{refused}");
+        assert!(failed(folder.path()).is_empty());
+        assert!(!folder.path().join("restoring").exists());
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
