@@ -160,6 +160,43 @@ fn what_is_printed_is_what_a_person_wants_to_read() {
     ]}, { insta::assert_snapshot!("people", text) });
 }
 
+#[cfg(unix)]
+#[test]
+fn a_watched_folder_is_read_again_when_something_changes() {
+    use std::io::BufRead as _;
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    // Inside of what is watched: what the program writes there must not set it off.
+    let data = sandbox.docs().join("data");
+    let mut child = sandbox
+        .command(["watch", "docs", "--json", "--data", data.to_str().unwrap()])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let (sender, reports) = std::sync::mpsc::channel();
+    let stdout = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        for line in std::io::BufReader::new(stdout).lines() {
+            let _ = sender.send(serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
+        }
+    });
+    let next = || reports.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+    let first = next();
+    super::sandbox::check_schema("ingest", &first);
+    assert_eq!((counts(&first), first["failed"].as_array().unwrap().len()), ([3, 0, 0, 0], 0), "{first}");
+    sandbox.write("new/heron.md", "# Heron\n\nThe heron stands in the reeds.\n");
+    assert_eq!(counts(&next()), [1, 0, 3, 0]);
+    fs_err::remove_file(sandbox.docs().join("kitchen.md")).unwrap();
+    assert_eq!(counts(&next())[3], 1);
+    fs_err::rename(sandbox.docs().join("new/heron.md"), sandbox.docs().join("heron.md")).unwrap();
+    assert_eq!(next()["renamed"], 1);
+    assert_eq!(sandbox.json(["search", "reeds", "--data", data.to_str().unwrap()]).0, 0, "readers go on");
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    reader.join().unwrap();
+}
+
 fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in fs_err::read_dir(folder).unwrap() {

@@ -10,6 +10,7 @@ fn help_reads_well() {
     insta::assert_snapshot!("help", run.stdout);
     for command in [
         "ingest",
+        "watch",
         "ask",
         "search",
         "remove",

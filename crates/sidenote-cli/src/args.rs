@@ -60,6 +60,8 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Command {
     /// Read files and folders, or read again what has changed
     Ingest(IngestArgs),
+    /// Read files and folders, and again whenever something changes in them, until stopped
+    Watch(IngestArgs),
     /// Ask a question and get an answer with notes
     Ask(AskArgs),
     /// Find passages

@@ -13,6 +13,7 @@ pub(crate) mod models;
 pub(crate) mod remove;
 pub(crate) mod search;
 pub(crate) mod status;
+pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
 

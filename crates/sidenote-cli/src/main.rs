@@ -72,6 +72,7 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
     let session = Session { settings, collection, output, cancel: cancel_on_ctrl_c()? };
     match &line.command {
         Command::Ingest(args) => commands::ingest::run(&session, args),
+        Command::Watch(args) => commands::watch::run(&session, args),
         Command::Ask(args) => commands::ask::run(&session, args),
         Command::Search(args) => commands::search::run(&session, args),
         Command::Remove(args) => commands::remove::run(&session, args),

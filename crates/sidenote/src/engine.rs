@@ -21,6 +21,7 @@ use crate::{
     models,
     remove::{RemoveReport, RemoveRequest, remove},
     retrieve::{SearchReport, SearchRequest, retrieve},
+    watch::{WatchEvent, watch},
 };
 
 /// One handle on a data folder and its models. Cheap to clone; all clones share the models.
@@ -129,6 +130,20 @@ impl Engine {
         let embedder = self.embedder()?;
         let index = self.index_or_create()?;
         Ingestion { config: self.config(), index: &index, embedder: &*embedder, request, cancel }.run(progress)
+    }
+
+    /// Ingests, and again whenever something changes in the folders, within two seconds after they are quiet, until stopped.
+    /// Returns what was done in all. The data folder is locked only while something is read.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest`], but for another process that writes: that is waited for.
+    pub fn watch(
+        &self,
+        request: &IngestRequest,
+        on_event: &mut dyn FnMut(WatchEvent<'_>),
+        cancel: &CancelToken,
+    ) -> Result<IngestReport, Error> {
+        watch(self, request, on_event, cancel)
     }
 
     /// Removes documents. They are gone from every answer at once; with `purge` also from every byte.

@@ -59,7 +59,7 @@ impl Ingestion<'_> {
             dimensions: model.dimensions,
         })?;
         let scan_started = SystemTime::now();
-        let walk = walk_files(&self.request.paths, &self.config.ingest);
+        let walk = walk_files(&self.request.paths, &self.config.ingest, &self.config.paths);
         if walk.files.is_empty() && walk.roots.is_empty() && !walk.failed.is_empty() {
             let (path, reason) = walk.failed[0].clone();
             return Err(Error::NothingToIngest { path, reason });

@@ -53,6 +53,7 @@ mod terms;
 mod verdict;
 mod version;
 mod walk;
+mod watch;
 mod worker;
 
 pub use answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens};
@@ -73,6 +74,7 @@ pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
 pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId};
 pub use sidenote_model::{CancelToken, Embedder, Generator, cpu, manifest};
 pub use sidenote_text::Span;
+pub use watch::WatchEvent;
 pub use worker::worker_main;
 
 /// The collection of documents for which none is named.

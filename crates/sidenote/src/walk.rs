@@ -8,7 +8,7 @@ use std::{
 use ignore::WalkBuilder;
 use sidenote_index::Fingerprint;
 
-use crate::config::Ingest;
+use crate::config::{Ingest, Paths};
 
 /// A file on disk, as a look at its folder shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +45,13 @@ pub(crate) struct Walk {
 }
 
 /// Walks the paths. Each file stands once, however many paths lead to it. Honours `.gitignore`, `.ignore` and
-/// `.sidenoteignore`. Nothing is opened but folders.
-pub(crate) fn walk_files(paths: &[PathBuf], options: &Ingest) -> Walk {
+/// `.sidenoteignore`, and leaves the program's own folders out. Nothing is opened but folders.
+pub(crate) fn walk_files(paths: &[PathBuf], options: &Ingest, own: &Paths) -> Walk {
     let mut walk = Walk::default();
+    let own = [absolute(&own.data), absolute(&own.models)];
     for path in paths {
         match fs_err::canonicalize(path) {
-            Ok(path) if path.is_dir() => walk_folder(&path, options, &mut walk),
+            Ok(path) if path.is_dir() => walk_folder(&path, options, own.clone(), &mut walk),
             Ok(path) => walk.look_at(&path),
             Err(error) => walk.failed.push((absolute(path), reason(error.kind()))),
         }
@@ -62,13 +63,14 @@ pub(crate) fn walk_files(paths: &[PathBuf], options: &Ingest) -> Walk {
     walk
 }
 
-fn walk_folder(root: &Path, options: &Ingest, walk: &mut Walk) {
+fn walk_folder(root: &Path, options: &Ingest, own: [PathBuf; 2], walk: &mut Walk) {
     let entries = WalkBuilder::new(root)
         .hidden(!options.include_hidden)
         .follow_links(options.follow_symlinks)
         .require_git(false)
         .git_global(false)
         .add_custom_ignore_filename(".sidenoteignore")
+        .filter_entry(move |entry| !own.iter().any(|folder| folder == entry.path()))
         .build();
     let failures_before = walk.failed.len();
     for entry in entries {
@@ -168,7 +170,7 @@ mod tests {
             fs_err::write(path, text).unwrap();
         }
         let paths = [folder.path().to_owned(), folder.path().join("b.md")];
-        let walk = walk_files(&paths, &Ingest::default());
+        let walk = walk_files(&paths, &Ingest::default(), &Paths::default());
         assert_eq!(names(&walk, folder.path()), ["a/c.txt", "b.md"]);
         assert_eq!(walk.roots, [absolute(folder.path())]);
         assert!(walk.failed.is_empty(), "{:?}", walk.failed);
@@ -178,7 +180,8 @@ mod tests {
     fn a_path_that_does_not_exist_is_reported_and_the_rest_is_found() {
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join("a.md"), "a").unwrap();
-        let walk = walk_files(&[folder.path().join("nope"), folder.path().to_owned()], &Ingest::default());
+        let walk =
+            walk_files(&[folder.path().join("nope"), folder.path().to_owned()], &Ingest::default(), &Paths::default());
         assert_eq!(names(&walk, folder.path()), ["a.md"]);
         assert_eq!(walk.failed[0].1, "there is no such file");
     }
@@ -190,9 +193,9 @@ mod tests {
         fs_err::write(folder.path().join("a.md"), "a").unwrap();
         std::os::unix::fs::symlink(folder.path(), folder.path().join("again")).unwrap();
         let follow = Ingest { follow_symlinks: true, ..Ingest::default() };
-        let walk = walk_files(&[folder.path().to_owned()], &follow);
+        let walk = walk_files(&[folder.path().to_owned()], &follow, &Paths::default());
         assert_eq!(names(&walk, folder.path()), ["a.md"]);
         assert!(walk.failed[0].1.contains("symbolic link back"), "{:?}", walk.failed);
-        assert!(walk_files(&[folder.path().to_owned()], &Ingest::default()).failed.is_empty());
+        assert!(walk_files(&[folder.path().to_owned()], &Ingest::default(), &Paths::default()).failed.is_empty());
     }
 }

@@ -16,12 +16,7 @@ use crate::{
 /// Reads files and folders.
 pub(crate) fn run(session: &Session, args: &IngestArgs) -> anyhow::Result<Exit> {
     let output = &session.output;
-    let mut request = IngestRequest::new(&args.paths);
-    request.collection = session.collection.clone().unwrap_or_else(|| sidenote::DEFAULT_COLLECTION.into());
-    request.keep_missing = args.keep_missing;
-    request.allow_empty_root = args.allow_empty_root;
-    request.rehash = args.rehash;
-    request.retry = args.retry;
+    let request = request(session, args);
     let mut progress = Progress::new(output.talk);
     if output.talk == Talk::Bar {
         progress.phase("looking through the folders");
@@ -36,16 +31,27 @@ pub(crate) fn run(session: &Session, args: &IngestArgs) -> anyhow::Result<Exit> 
     } else {
         Exit::Partly
     };
-    let wire = IngestReport::from(&report);
     if output.json {
-        output.print_json(&wire)?;
+        output.print_json(&IngestReport::from(&report))?;
     } else {
-        print_report(&report, &wire, output)?;
+        output.print(&summary(&report, output))?;
     }
     Ok(exit)
 }
 
-fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
+/// What was typed, as the engine takes it.
+pub(super) fn request(session: &Session, args: &IngestArgs) -> IngestRequest {
+    IngestRequest {
+        collection: session.collection.clone().unwrap_or_else(|| sidenote::DEFAULT_COLLECTION.into()),
+        keep_missing: args.keep_missing,
+        allow_empty_root: args.allow_empty_root,
+        rehash: args.rehash,
+        retry: args.retry,
+        ..IngestRequest::new(&args.paths)
+    }
+}
+
+pub(super) fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
     match *event {
         IngestEvent::Scanned { files, bytes: size, unchanged } => {
             let found = format!(
@@ -79,7 +85,9 @@ fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
     }
 }
 
-fn print_report(report: &sidenote::IngestReport, wire: &IngestReport, output: &Output) -> anyhow::Result<()> {
+/// What an ingest did, in words.
+pub(super) fn summary(report: &sidenote::IngestReport, output: &Output) -> String {
+    let wire = IngestReport::from(report);
     let changed = wire.added + wire.updated + wire.renamed + wire.removed;
     let mut lines = Vec::new();
     if report.interrupted {
@@ -111,5 +119,5 @@ fn print_report(report: &sidenote::IngestReport, wire: &IngestReport, output: &O
             lines.push(format!("  {}: {}", output.names.short(&failed.path), one_line(&failed.reason)));
         }
     }
-    output.print(&lines.join("\n"))
+    lines.join("\n")
 }
