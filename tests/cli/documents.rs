@@ -89,6 +89,20 @@ fn a_file_with_a_new_time_and_the_old_bytes_is_unchanged_and_not_stale() {
 }
 
 #[test]
+fn patterns_narrow_an_ingest_and_remove_nothing() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    let (_, report) = sandbox.json(["ingest", "docs", "--include", "*.md", "--exclude", "kitchen*"]);
+    assert_eq!(counts(&report), [1, 0, 0, 0]);
+    sandbox.ingest();
+    fs_err::remove_file(sandbox.docs().join("travel.md")).unwrap();
+    let (_, report) = sandbox.json(["ingest", "docs", "--include", "*.txt"]);
+    assert_eq!(counts(&report), [0, 0, 1, 1], "what is gone is gone");
+    let (code, error) = sandbox.json(["ingest", "docs", "--include", "a[b"]);
+    assert_eq!((code, error["error"]["kind"].as_str()), (2, Some("config")), "{error}");
+}
+
+#[test]
 fn keeping_missing_documents_is_a_flag_and_an_empty_folder_removes_nothing_by_itself() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write_handbook();

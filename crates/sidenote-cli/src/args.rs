@@ -113,6 +113,14 @@ pub(crate) struct IngestArgs {
     #[arg(long)]
     pub(crate) rehash: bool,
 
+    /// Read only files of a folder that match; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+
+    /// Leave out files and folders that match; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+
     /// Try files again that could not be read and have not changed
     #[arg(long)]
     pub(crate) retry: bool,

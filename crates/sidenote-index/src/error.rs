@@ -49,6 +49,14 @@ pub enum IndexError {
         /// The database.
         path: PathBuf,
     },
+    /// The data folder is on a disk that other machines share. Keep it on a disk of this machine.
+    #[error("`{}` is on a network disk ({kind}), where the database is not safe", path.display())]
+    NetworkDisk {
+        /// The data folder.
+        path: PathBuf,
+        /// The file system.
+        kind: &'static str,
+    },
     /// A backup would replace what is there. Restore into another folder, or say that it may.
     #[error("`{}` holds documents already", path.display())]
     NotEmpty {
@@ -130,6 +138,13 @@ pub enum IndexError {
     Stopped,
 }
 
+/// Whether the disk that holds the file has no room for a page more.
+fn is_disk_full(file: &Path) -> bool {
+    const ROOM_FOR_ANYTHING: u64 = 64 << 10;
+    let folder = file.parent().unwrap_or(file);
+    crate::files::free_bytes(folder).is_some_and(|free| free < ROOM_FOR_ANYTHING)
+}
+
 fn process_name(pid: Option<u32>) -> String {
     match pid {
         Some(pid) => format!("process {pid}"),
@@ -165,6 +180,8 @@ impl IndexError {
             Some(5 | 6) => Self::Busy { path },
             Some(11 | 26) => Self::Damaged { path, reason: error.to_string() },
             Some(13) => Self::DiskFull { path },
+            // The log's index cannot grow, or a file cannot be written: SQLite says only that input or output failed.
+            Some(10) if is_disk_full(&path) => Self::DiskFull { path },
             Some(_) | None => Self::Sqlite { path, source: error },
         }
     }

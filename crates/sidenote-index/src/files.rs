@@ -131,6 +131,46 @@ pub(crate) fn folder_bytes(folder: &Path) -> u64 {
     bytes
 }
 
+/// Bytes that may still be written to the disk of a folder; `None` where the system does not say.
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::fs::statvfs(folder).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
+/// Refuses a folder on a network's disk: SQLite's write-ahead log needs memory that processes share, which two machines do
+/// not, and locks there are often none.
+pub(crate) fn refuse_network_disk(folder: &Path) -> Result<(), IndexError> {
+    #[cfg(target_os = "linux")]
+    if let Some(kind) = rustix::fs::statfs(folder).ok().and_then(|disk| network_disk(disk.f_type.cast_unsigned())) {
+        return Err(IndexError::NetworkDisk { path: folder.to_owned(), kind });
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = folder;
+    Ok(())
+}
+
+/// The name of a network file system by its number, from `statfs(2)`.
+#[cfg(target_os = "linux")]
+fn network_disk(number: u64) -> Option<&'static str> {
+    // The field is signed on some platforms and has 32 bits of meaning on all.
+    match number & 0xffff_ffff {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x564c => Some("NCP"),
+        0x5346_414f | 0x6b41_4653 => Some("AFS"),
+        0x7375_7245 => Some("Coda"),
+        0x0102_1997 => Some("9P"),
+        0x00c3_6400 => Some("Ceph"),
+        0x0bd0_0bd0 => Some("Lustre"),
+        _ => None,
+    }
+}
+
 /// Removes a folder and what is in it; no folder is no error.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), IndexError> {
     match fs::remove_dir_all(path) {
@@ -222,6 +262,17 @@ mod tests {
     #[test]
     fn a_uri_is_exact_for_bytes_that_are_no_text() {
         assert_eq!(file_uri(b"/a b/\xff%.md"), "file:///a%20b/%FF%25.md");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_of_this_machine_is_not_a_networks() {
+        let folder = tempfile::tempdir().unwrap();
+        refuse_network_disk(folder.path()).unwrap();
+        assert!(free_bytes(folder.path()).is_some_and(|bytes| bytes > 0));
+        assert_eq!(network_disk(0x6969), Some("NFS"));
+        assert_eq!(network_disk(0xffff_ffff_ff53_4d42), Some("SMB"), "a signed field of 32 bits");
+        assert_eq!(network_disk(0xef53), None, "ext4");
     }
 
     #[test]

@@ -114,6 +114,7 @@ impl Index {
     pub fn open(data_dir: &Path, options: &IndexOptions) -> Result<Self, IndexError> {
         let layout = Layout::new(data_dir);
         files::make_private_folder(&layout.root)?;
+        files::refuse_network_disk(&layout.root)?;
         let sqlite = SqliteThread::start()?;
         let begun = Instant::now();
         loop {
@@ -357,6 +358,11 @@ impl Index {
         let Some(known) = self.model_named(model)? else { return Ok(HashSet::new()) };
         let (reader, hashes) = (self.inner.reader.clone(), hashes.to_vec());
         self.inner.sqlite.wait(async move { reader.known_vectors(known.id, &hashes).await })
+    }
+
+    /// Bytes that may still be written to the data folder's disk; `None` where the system does not say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        files::free_bytes(&self.inner.layout.root)
     }
 
     /// How many there are.

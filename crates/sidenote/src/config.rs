@@ -96,6 +96,10 @@ pub struct Ingest {
     pub follow_symlinks: bool,
     /// Whether files and folders whose name begins with a dot are read.
     pub include_hidden: bool,
+    /// Globs as in `.gitignore`; where there are any, only files of an ingested folder that match one are read.
+    pub include: Vec<String>,
+    /// Globs as in `.gitignore` of files and folders that are not read.
+    pub exclude: Vec<String>,
 }
 
 impl Default for Ingest {
@@ -109,6 +113,8 @@ impl Default for Ingest {
             extract_memory_bytes: 2 << 30,
             follow_symlinks: false,
             include_hidden: false,
+            include: Vec::new(),
+            exclude: Vec::new(),
         }
     }
 }
@@ -288,6 +294,8 @@ impl Config {
         range("ingest.max_pages", self.ingest.max_pages, 1, 1_000_000)?;
         range("ingest.extract_timeout_seconds", self.ingest.extract_timeout_seconds, 1, 3_600)?;
         range("ingest.extract_memory_bytes", self.ingest.extract_memory_bytes, 256 << 20, u64::MAX)?;
+        check_globs("ingest.include", &self.ingest.include)?;
+        check_globs("ingest.exclude", &self.ingest.exclude)?;
         range("chunk.max_tokens", self.chunk.max_tokens, 32, 8_192)?;
         range("chunk.max_prefix_tokens", self.chunk.max_prefix_tokens, 0, self.chunk.max_tokens / 2)?;
         range("index.hnsw_min_vectors", self.index.hnsw_min_vectors, 1, usize::MAX)?;
@@ -337,6 +345,9 @@ impl Config {
             .ok_or_else(|| bad("there is no such key".into()))?;
         *slot = if slot.is_string() {
             serde_json::Value::String(text.to_owned())
+        } else if slot.is_array() && !text.trim_start().starts_with('[') {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            items.map(|item| serde_json::Value::String(item.to_owned())).collect()
         } else {
             serde_json::from_str(text).map_err(|_| bad(format!("`{text}` is not a value of its type")))?
         };
@@ -347,6 +358,19 @@ impl Config {
 
 fn default_value() -> serde_json::Value {
     serde_json::to_value(Config::default()).unwrap_or_default()
+}
+
+pub(crate) fn check_globs(key: &str, globs: &[String]) -> Result<(), Error> {
+    let mut builder = ignore::overrides::OverrideBuilder::new("/");
+    for glob in globs {
+        if glob.trim_start_matches('!').trim().is_empty() || glob.starts_with('!') {
+            let problem = format!("`{glob}` is no glob; what is not to be read stands in `ingest.exclude`");
+            return Err(Error::Config { key: key.to_owned(), problem });
+        }
+        let added = builder.add(glob).map(drop);
+        added.map_err(|error| Error::Config { key: key.to_owned(), problem: format!("`{glob}`: {error}") })?;
+    }
+    Ok(())
 }
 
 fn range<T: PartialOrd + std::fmt::Display>(key: &str, value: T, low: T, high: T) -> Result<(), Error> {
@@ -388,6 +412,12 @@ mod tests {
         assert_eq!(config.search.mode, SearchMode::Dense);
         config.set("ingest.follow_symlinks", "true").unwrap();
         assert!(config.ingest.follow_symlinks);
+        config.set("ingest.exclude", "*.log, drafts/").unwrap();
+        assert_eq!(config.ingest.exclude, ["*.log", "drafts/"]);
+        config.set("ingest.exclude", r#"["a,b"]"#).unwrap();
+        assert_eq!(config.ingest.exclude, ["a,b"]);
+        config.set("ingest.exclude", "!*.md").unwrap();
+        assert!(config.validate().unwrap_err().to_string().contains("ingest.exclude"));
         for (key, text) in [("search.mode", "fast"), ("search.limit", "ten"), ("search.nothing", "1"), ("limit", "1")] {
             assert!(config.set(key, text).unwrap_err().to_string().contains(key), "{key}");
         }

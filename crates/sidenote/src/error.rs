@@ -40,6 +40,16 @@ pub enum Error {
         /// The data folder.
         path: PathBuf,
     },
+    /// The disk of the data folder has no room for what is to be ingested. Make room, or name another data folder.
+    #[error("the disk that holds `{}` has {free} bytes left, and about {needed} are needed", path.display())]
+    NoRoom {
+        /// The data folder.
+        path: PathBuf,
+        /// Bytes left.
+        free: u64,
+        /// Bytes needed at least, by estimate.
+        needed: u64,
+    },
     /// Stopped by the caller. What was finished is kept.
     #[error("interrupted")]
     Cancelled,
@@ -130,6 +140,7 @@ impl Error {
             Self::NothingToIngest { .. } => ErrorKind::Usage,
             Self::QuestionTooLong { .. } => ErrorKind::QuestionTooLong,
             Self::NothingIngested { .. } => ErrorKind::NothingIngested,
+            Self::NoRoom { .. } => ErrorKind::DiskFull,
             Self::Cancelled | Self::Model(ModelError::Cancelled { .. }) => ErrorKind::Interrupted,
             Self::Index(error) => index_kind(error),
             Self::Model(error) => model_kind(error),
@@ -145,6 +156,7 @@ impl Error {
             Self::NothingToIngest { .. } => Some("name a file or a folder that exists".into()),
             Self::QuestionTooLong { .. } => Some("ask a shorter question, or raise `llm.context_tokens`".into()),
             Self::NothingIngested { .. } => Some("`sidenote ingest FOLDER` makes a folder searchable".into()),
+            Self::NoRoom { .. } => Some("make room, ingest fewer files, or name another folder with `--data`".into()),
             Self::Index(error) => index_hint(error),
             Self::Model(error) => error.hint().map(str::to_owned),
             Self::Io { .. } | Self::Cancelled => None,
@@ -156,7 +168,9 @@ impl Error {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most errors are about no file")]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::NothingToIngest { path, .. } | Self::NothingIngested { path } => Some(path),
+            Self::NothingToIngest { path, .. } | Self::NothingIngested { path } | Self::NoRoom { path, .. } => {
+                Some(path)
+            }
             Self::Index(
                 IndexError::NewerVersion { path, .. }
                 | IndexError::Damaged { path, .. }
@@ -164,6 +178,7 @@ impl Error {
                 | IndexError::DiskFull { path }
                 | IndexError::Busy { path }
                 | IndexError::NotEmpty { path }
+                | IndexError::NetworkDisk { path, .. }
                 | IndexError::Sqlite { path, .. }
                 | IndexError::Migration { path, .. }
                 | IndexError::Lexical { path, .. }
@@ -187,7 +202,7 @@ fn index_kind(error: &IndexError) -> ErrorKind {
         IndexError::Damaged { .. } | IndexError::Lexical { .. } => ErrorKind::DamagedData,
         IndexError::Locked { .. } => ErrorKind::Locked,
         IndexError::DiskFull { .. } => ErrorKind::DiskFull,
-        IndexError::NotEmpty { .. } => ErrorKind::Usage,
+        IndexError::NotEmpty { .. } | IndexError::NetworkDisk { .. } => ErrorKind::Usage,
         IndexError::ModelMismatch { .. } => ErrorKind::ModelMismatch,
         IndexError::Busy { .. }
         | IndexError::Sqlite { .. }
@@ -208,6 +223,9 @@ fn index_hint(error: &IndexError) -> Option<String> {
         IndexError::Locked { .. } => "wait until the other process is done, or end it",
         IndexError::DiskFull { .. } => "make room and run it again; what was reported as stored is stored",
         IndexError::ModelMismatch { .. } => "set `models.embedder` back, or ingest into another folder with `--data`",
+        IndexError::NetworkDisk { .. } => {
+            "name a folder on a disk of this machine with `--data`; documents may stay where they are"
+        }
         IndexError::NotEmpty { .. } => "name another folder with `--data`, or give up what is there with `--replace`",
         IndexError::Busy { .. } => "run it again",
         _ => return None,

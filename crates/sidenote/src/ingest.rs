@@ -15,6 +15,10 @@ pub struct IngestRequest {
     pub allow_empty_root: bool,
     /// Read every file, also those whose size, time and inode say that they are unchanged.
     pub rehash: bool,
+    /// Globs besides those of `ingest.include`. What they leave out of this ingest is not taken for gone.
+    pub include: Vec<String>,
+    /// Globs besides those of `ingest.exclude`. What they leave out of this ingest is not taken for gone.
+    pub exclude: Vec<String>,
     /// Try files again that could not be read the last time and have not changed since.
     pub retry: bool,
 }
@@ -28,6 +32,8 @@ impl IngestRequest {
             keep_missing: false,
             allow_empty_root: false,
             rehash: false,
+            include: Vec::new(),
+            exclude: Vec::new(),
             retry: false,
         }
     }
@@ -44,6 +50,15 @@ pub enum IngestEvent<'a> {
         bytes: u64,
         /// Files that need no reading.
         unchanged: usize,
+    },
+    /// What the files to read are going to cost, by their names and sizes. Comes where it is worth a word.
+    Expected {
+        /// Chunks, about.
+        chunks: usize,
+        /// Seconds, about, at the speed the embedder has now.
+        seconds: f64,
+        /// Growth of the data folder in bytes, about.
+        bytes: u64,
     },
     /// One file is done.
     File {

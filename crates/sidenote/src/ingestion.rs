@@ -17,8 +17,9 @@ use sidenote_model::{CancelToken, Embedder};
 use sidenote_text::Document;
 
 use crate::{
-    config::Config,
+    config::{Config, check_globs},
     error::Error,
+    estimate::estimate,
     ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest},
     known::{Known, KnownFile},
     reading::{Content, FileReader, Prepared, Read, ToRead},
@@ -34,6 +35,9 @@ const COMMIT_EVERY: Duration = Duration::from_secs(5);
 const EMBED_AT_A_TIME: usize = 32;
 /// A file changed this shortly before it was read could change again without its time stamp showing it.
 const TIMESTAMP_GRAIN: Duration = Duration::from_secs(2);
+
+/// Room that the write-ahead log and a merge of the full-text index take at the least, in bytes.
+const LEAST_ROOM: u64 = 8 << 20;
 
 /// Who is told what happens.
 type Show<'s> = dyn FnMut(IngestEvent<'_>) + 's;
@@ -59,7 +63,12 @@ impl Ingestion<'_> {
             dimensions: model.dimensions,
         })?;
         let scan_started = SystemTime::now();
-        let walk = walk_files(&self.request.paths, &self.config.ingest, &self.config.paths);
+        let mut options = self.config.ingest.clone();
+        check_globs("include", &self.request.include)?;
+        check_globs("exclude", &self.request.exclude)?;
+        options.include.extend_from_slice(&self.request.include);
+        options.exclude.extend_from_slice(&self.request.exclude);
+        let walk = walk_files(&self.request.paths, &options, &self.config.paths);
         if walk.files.is_empty() && walk.roots.is_empty() && !walk.failed.is_empty() {
             let (path, reason) = walk.failed[0].clone();
             return Err(Error::NothingToIngest { path, reason });
@@ -75,6 +84,7 @@ impl Ingestion<'_> {
             report: IngestReport::default(),
         };
         let to_read = run.sort_out(&walk, show)?;
+        self.look_ahead(&to_read, show)?;
         run.read_all(to_read, show)?;
         run.report.interrupted = self.cancel.is_cancelled();
         if !run.report.interrupted {
@@ -91,6 +101,22 @@ impl Ingestion<'_> {
         report.failed.sort_by(|a, b| a.path.cmp(&b.path));
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
+    }
+}
+
+impl Ingestion<'_> {
+    /// Says what is to be expected of a long ingest, and refuses one that the disk has no room for.
+    fn look_ahead(&self, to_read: &[ToRead<'_>], show: &mut Show<'_>) -> Result<(), Error> {
+        let expected = estimate(to_read.iter().map(|(found, _)| found), self.embedder)?;
+        if let Some(seconds) = expected.seconds {
+            show(IngestEvent::Expected { chunks: expected.chunks, seconds, bytes: expected.bytes });
+        }
+        // The estimate may be three times too high. What is less than this cannot be right.
+        let needed = LEAST_ROOM + expected.bytes / 3;
+        match self.index.free_bytes() {
+            Some(free) if free < needed => Err(Error::NoRoom { path: self.config.paths.data.clone(), free, needed }),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -299,10 +325,12 @@ impl<'a> Run<'a> {
         let request = self.ingestion.request;
         // A file that is still there but is ignored or hidden now is gone from the folder as it is read.
         let renamed = std::mem::take(&mut self.renamed);
+        let is_narrowed = !request.include.is_empty() || !request.exclude.is_empty();
         let is_gone = |path: &Path| {
             !renamed.contains(path)
                 && walk.files.binary_search_by(|found| found.path.as_path().cmp(path)).is_err()
                 && !walk.failed.iter().any(|(failed, _)| failed == path)
+                && !(is_narrowed && path.exists())
         };
         for root in &walk.roots {
             let below: Vec<(&Path, &KnownFile)> = self.known.below(root).collect();

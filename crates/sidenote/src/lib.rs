@@ -35,6 +35,7 @@ mod document;
 mod draft;
 mod engine;
 mod error;
+mod estimate;
 mod evidence;
 mod fuse;
 mod ingest;

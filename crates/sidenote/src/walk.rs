@@ -5,7 +5,10 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use ignore::WalkBuilder;
+use ignore::{
+    WalkBuilder,
+    overrides::{Override, OverrideBuilder},
+};
 use sidenote_index::Fingerprint;
 
 use crate::config::{Ingest, Paths};
@@ -64,7 +67,16 @@ pub(crate) fn walk_files(paths: &[PathBuf], options: &Ingest, own: &Paths) -> Wa
 }
 
 fn walk_folder(root: &Path, options: &Ingest, own: [PathBuf; 2], walk: &mut Walk) {
+    let mut filters = OverrideBuilder::new(root);
+    let only = options.include.iter().cloned();
+    for glob in only.chain(options.exclude.iter().map(|glob| format!("!{glob}"))) {
+        // `Config::validate` has tried them all.
+        if let Err(error) = filters.add(&glob) {
+            walk.failed.push((root.to_owned(), error.to_string()));
+        }
+    }
     let entries = WalkBuilder::new(root)
+        .overrides(filters.build().unwrap_or_else(|_| Override::empty()))
         .hidden(!options.include_hidden)
         .follow_links(options.follow_symlinks)
         .require_git(false)
@@ -174,6 +186,27 @@ mod tests {
         assert_eq!(names(&walk, folder.path()), ["a/c.txt", "b.md"]);
         assert_eq!(walk.roots, [absolute(folder.path())]);
         assert!(walk.failed.is_empty(), "{:?}", walk.failed);
+    }
+
+    #[test]
+    fn patterns_choose_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.md", "b.log", "drafts/c.md", "deep/er/d.md", "e.pdf"] {
+            let path = folder.path().join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, name).unwrap();
+        }
+        let chosen = |include: &[&str], exclude: &[&str]| {
+            let list = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect();
+            let options = Ingest { include: list(include), exclude: list(exclude), ..Ingest::default() };
+            let walk = walk_files(&[folder.path().to_owned()], &options, &Paths::default());
+            assert!(walk.failed.is_empty(), "{:?}", walk.failed);
+            names(&walk, folder.path())
+        };
+        assert_eq!(chosen(&[], &[]).len(), 5);
+        assert_eq!(chosen(&["*.md"], &[]), ["a.md", "deep/er/d.md", "drafts/c.md"]);
+        assert_eq!(chosen(&["*.md", "*.pdf"], &["drafts/"]), ["a.md", "deep/er/d.md", "e.pdf"]);
+        assert_eq!(chosen(&[], &["*.log", "deep"]), ["a.md", "drafts/c.md", "e.pdf"]);
     }
 
     #[test]

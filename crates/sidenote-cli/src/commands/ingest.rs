@@ -1,5 +1,7 @@
 //! `sidenote ingest`.
 
+use std::collections::BTreeMap;
+
 use sidenote::{FileOutcome, IngestEvent, IngestRequest};
 use sidenote_http::IngestReport;
 
@@ -46,6 +48,8 @@ pub(super) fn request(session: &Session, args: &IngestArgs) -> IngestRequest {
         keep_missing: args.keep_missing,
         allow_empty_root: args.allow_empty_root,
         rehash: args.rehash,
+        include: args.include.clone(),
+        exclude: args.exclude.clone(),
         retry: args.retry,
         ..IngestRequest::new(&args.paths)
     }
@@ -61,6 +65,14 @@ pub(super) fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Ou
                 bytes(size)
             );
             progress.phase(&found);
+        }
+        IngestEvent::Expected { chunks, seconds, bytes: size } => {
+            progress.note(&format!(
+                "about {}, {} at this machine's speed, {} in the data folder",
+                counted(chunks as u64, "chunk"),
+                duration(seconds),
+                bytes(size)
+            ));
         }
         IngestEvent::Progress { files_done, files_total, bytes_done, bytes_total, chunks_embedded } => {
             let seconds = progress.seconds();
@@ -115,9 +127,29 @@ pub(super) fn summary(report: &sidenote::IngestReport, output: &Output) -> Strin
     });
     if !report.failed.is_empty() {
         lines.push(format!("{} could not be read:", counted(report.failed.len() as u64, "file")));
-        for failed in &report.failed {
-            lines.push(format!("  {}: {}", output.names.short(&failed.path), one_line(&failed.reason)));
-        }
+        lines.extend(failures(&report.failed, output));
     }
     lines.join("\n")
+}
+
+/// More files of a kind than this are counted, not listed.
+const MOST_OF_A_KIND: usize = 5;
+
+/// A line for each failed file, or for many that are all of a format that is not read, such as photographs.
+fn failures(failed: &[sidenote::FailedFile], output: &Output) -> Vec<String> {
+    let mut by_reason: BTreeMap<&str, Vec<&sidenote::FailedFile>> = BTreeMap::new();
+    for one in failed {
+        by_reason.entry(&one.reason).or_default().push(one);
+    }
+    let mut lines = Vec::new();
+    for (reason, files) in by_reason {
+        let listed = if files.len() > MOST_OF_A_KIND { 2 } else { files.len() };
+        for file in &files[..listed] {
+            lines.push(format!("  {}: {}", output.names.short(&file.path), one_line(reason)));
+        }
+        if listed < files.len() {
+            lines.push(format!("  and {} more: {}", files.len() - listed, one_line(reason)));
+        }
+    }
+    lines
 }
