@@ -2,8 +2,8 @@
 
 use crate::markdown::fold_white;
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, detect_format, docx, html, language, markdown, pdf, plain,
-    pptx, xlsx,
+    Document, ExtractError, Extracted, Format, SourceFile, detect_format, docx, html, language, markdown, odf, ods,
+    pdf, plain, pptx, xlsx,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -37,7 +37,9 @@ pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extrac
         Format::Docx => docx::read(source.bytes, limits)?,
         Format::Pptx => pptx::read(source.bytes, limits)?,
         Format::Xlsx => xlsx::read(source.bytes, limits)?,
-        Format::Xls | Format::Odt | Format::Ods | Format::Odp | Format::Rtf => {
+        Format::Odt | Format::Odp => odf::read(source.bytes, format, limits)?,
+        Format::Ods => ods::read(source.bytes, limits)?,
+        Format::Xls | Format::Rtf => {
             return Err(ExtractError::Unsupported("an older or other office format".to_owned()));
         }
     };

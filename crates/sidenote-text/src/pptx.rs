@@ -39,7 +39,7 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     for (number, part) in (1..=limits.max_pages).zip(&slides) {
         builder.begin_place(format!("slide {number}"));
         match read_slide(&mut package, part, number, &mut builder, &authors) {
-            Ok(slide) => write(slide, number, &mut builder, &mut footers),
+            Ok(slide) => write_slide(slide, number, &mut builder, &mut footers),
             Err(ExtractError::Damaged(_)) if number > 1 || slides.len() > 1 => {
                 builder.warn(format!("slide {number} could not be read"));
             }
@@ -70,9 +70,11 @@ fn slides_of(package: &mut Package<'_>, main: &str) -> Result<Vec<String>, Extra
     Ok(slides)
 }
 
-struct Slide {
-    shapes: Vec<Shape>,
-    behind: Vec<Block>,
+/// What is on a slide.
+pub(crate) struct Slide {
+    pub(crate) shapes: Vec<Shape>,
+    /// Speaker notes and comments.
+    pub(crate) behind: Vec<Block>,
 }
 
 fn read_slide(
@@ -178,7 +180,8 @@ fn said(id: Option<&String>, words: &mut String, authors: &HashMap<String, Strin
     (!words.trim().is_empty()).then(|| comment(author, words.trim()))
 }
 
-fn write(slide: Slide, number: usize, builder: &mut DocumentBuilder, footers: &mut HashSet<String>) {
+/// Writes a slide under its title. A footer is written where it is met first.
+pub(crate) fn write_slide(slide: Slide, number: usize, builder: &mut DocumentBuilder, footers: &mut HashSet<String>) {
     let Slide { mut shapes, behind } = slide;
     let title = match shapes.iter().position(Shape::is_title) {
         Some(at) => Some(shapes.remove(at).words()),

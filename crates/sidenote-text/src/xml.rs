@@ -34,6 +34,11 @@ impl Tag<'_> {
         local(self.0.name().0)
     }
 
+    /// The prefix of the name, where names without theirs mean two things.
+    pub(crate) fn prefix(&self) -> &str {
+        self.0.name().0.split_once(':').map_or("", |(prefix, _)| prefix)
+    }
+
     /// The value of an attribute. A `name` with a prefix means just that one, a name without means the first that ends so.
     pub(crate) fn attr(&self, name: &str) -> Option<String> {
         let is_wanted = |key: &str| if name.contains(':') { key == name } else { local(key) == name };

@@ -163,6 +163,7 @@ fn real_files_give_their_words_or_a_clear_error() {
             "docx" => "docx",
             "pptx" => "pptx",
             "xlsx" | "xlsm" => "xlsx",
+            "odt" | "ods" | "odp" => "odf",
             "txt" | "md" | "csv" | "tsv" | "rst" | "asciidoc" | "vtt" | "xml" => "text",
             _ => "other",
         };
@@ -225,6 +226,7 @@ fn real_files_give_their_words_or_a_clear_error() {
         ("pdf", 0.92, 0.76),
         // office files
         ("docx", 0.97, 0.89),
+        ("odf", 0.98, 0.94),
         ("pptx", 0.99, 0.88),
         ("xlsx", 0.99, 0.0),
     ];
