@@ -43,6 +43,16 @@ impl DocumentBuilder {
         self.is_over
     }
 
+    /// Most bytes of text.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// Gives the document up as too long: what holds text back before it comes here has too much of it.
+    pub(crate) fn refuse(&mut self) {
+        self.is_over = true;
+    }
+
     /// A heading; `level` is brought to 1 to 6. One without words is nothing.
     pub(crate) fn heading(&mut self, level: u8, text: &str) {
         let title = fold_white(&visible(text));

@@ -25,6 +25,22 @@ pub enum Format {
     Html,
     /// PDF with a text layer.
     Pdf,
+    /// Word since 2007.
+    Docx,
+    /// PowerPoint since 2007.
+    Pptx,
+    /// Excel since 2007.
+    Xlsx,
+    /// Excel 97 to 2003.
+    Xls,
+    /// OpenDocument text.
+    Odt,
+    /// OpenDocument spreadsheet.
+    Ods,
+    /// OpenDocument presentation.
+    Odp,
+    /// Rich Text Format.
+    Rtf,
 }
 
 /// The normal form of a file: text, and where in it things are. All spans are byte offsets into `text`, ascending.

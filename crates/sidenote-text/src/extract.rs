@@ -2,7 +2,8 @@
 
 use crate::markdown::fold_white;
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, detect_format, html, language, markdown, pdf, plain,
+    Document, ExtractError, Extracted, Format, SourceFile, detect_format, docx, html, language, markdown, odf, ods,
+    pdf, plain, pptx, xlsx,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -33,6 +34,14 @@ pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extrac
         Format::Text => plain::read(source.bytes, limits)?,
         Format::Html => html::read(source.bytes, limits)?,
         Format::Pdf => pdf::read(source.bytes, limits)?,
+        Format::Docx => docx::read(source.bytes, limits)?,
+        Format::Pptx => pptx::read(source.bytes, limits)?,
+        Format::Xlsx => xlsx::read(source.bytes, limits)?,
+        Format::Odt | Format::Odp => odf::read(source.bytes, format, limits)?,
+        Format::Ods => ods::read(source.bytes, limits)?,
+        Format::Xls | Format::Rtf => {
+            return Err(ExtractError::Unsupported("an older or other office format".to_owned()));
+        }
     };
     let documents = vec![checked(document, limits)?];
     Ok(Extracted { documents, warnings: Vec::new() })

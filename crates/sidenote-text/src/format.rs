@@ -3,7 +3,7 @@
 //! Seam for `infer`, a table of magic numbers. It is pure and total; but two letters at the start of a text ("BM", "MZ")
 //! match formats too, so its word counts only for bytes that are not text, and to name what was refused.
 
-use crate::{ExtractError, Format, SourceFile, encoding};
+use crate::{ExtractError, Format, SourceFile, encoding, office_format};
 
 /// How far into a file named `.pdf` its header may lie; viewers accept as much.
 const PDF_HEADER_WINDOW_BYTES: usize = 1024;
@@ -20,6 +20,9 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
     let extension = extension_of(source.name);
     if starts_as_pdf(bytes, &extension) {
         return Ok(Format::Pdf);
+    }
+    if let Some(found) = office_format::detect(bytes, &extension) {
+        return found;
     }
     for (magic, name) in [(&b"{\\rtf"[..], "application/rtf"), (b"%!PS", "application/postscript")] {
         if bytes.starts_with(magic) {

@@ -8,25 +8,43 @@
 //! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
 
 mod builder;
+mod chart;
 mod chunk;
 mod chunk_cut;
 mod chunk_prefix;
 mod document;
+mod docx;
+mod docx_body;
+mod docx_styles;
+mod drawing;
 mod encoding;
 mod error;
 mod extract;
+mod flow;
 mod format;
 mod html;
 mod html_filter;
 mod html_text;
 mod language;
 mod markdown;
+mod number_format;
+mod odf;
+mod odf_object;
+mod ods;
+mod office_format;
+mod office_math;
+mod office_meta;
+mod package;
 mod pdf;
 mod pdf_layout;
 mod pdf_text;
 mod plain;
+mod pptx;
 mod sentence;
+mod sheet;
 mod span;
+mod xlsx;
+mod xml;
 
 pub use chunk::{Chunk, ChunkOptions, TokenCounter, chunk_document, embedded_hash};
 pub use document::{Document, Extracted, Format, Heading, Page, Place, SourceFile, Table};
