@@ -7,6 +7,7 @@
 //!
 //! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
 
+mod archive;
 mod builder;
 mod chunk;
 mod chunk_cut;
@@ -20,7 +21,12 @@ mod html;
 mod html_filter;
 mod html_text;
 mod language;
+mod mail;
 mod markdown;
+mod mbox;
+mod members;
+mod mime;
+mod msg;
 mod pdf;
 mod pdf_layout;
 mod pdf_text;
