@@ -146,6 +146,13 @@ impl Settings {
                     | (serde_json::Value::Number(_), toml::Value::Integer(_) | toml::Value::Float(_)) => {
                         value.to_string()
                     }
+                    (serde_json::Value::Array(_), toml::Value::Array(items)) => {
+                        // The engine takes a list as JSON.
+                        serde_json::to_string(items).map_err(|error| refused(error.to_string()))?
+                    }
+                    (serde_json::Value::Array(_), _) => {
+                        return Err(refused(format!("`{value}` is no list; write [\"...\"]")));
+                    }
                     (serde_json::Value::Bool(_), _) => {
                         return Err(refused(format!("`{value}` is neither true nor false")));
                     }
@@ -387,6 +394,10 @@ mod tests {
             ),
             ("[zoo]\nlion = 5\n", "configuration key `zoo.lion` in `DIR/my.toml`: there is no such key"),
             ("limit = 5\n", "configuration key `limit` in `DIR/my.toml`: there is no such key"),
+            (
+                "[ingest]\nexclude = \"*.log\"\n",
+                "configuration key `ingest.exclude` in `DIR/my.toml`: `\"*.log\"` is no list; write [\"...\"]",
+            ),
             ("[search]\nlimit = \"5\"\n", "configuration key `search.limit` in `DIR/my.toml`: `\"5\"` is not a number"),
             ("[search]\nmode = 5\n", "configuration key `search.mode` in `DIR/my.toml`: `5` wants quotes around it"),
             (

@@ -5,7 +5,7 @@
 //! folded. Characters that cannot be seen are left out.
 
 use crate::markdown::fold_white;
-use crate::{Document, ExtractError, ExtractLimits, Format, Heading, Page, Place, Span, Table};
+use crate::{Document, ExtractError, ExtractLimits, Format, Heading, Place, Span, Table};
 
 /// Between the cells of a row.
 pub(crate) const CELL_JOINT: &str = " | ";
@@ -17,7 +17,6 @@ pub(crate) struct DocumentBuilder {
     is_over: bool,
     /// A list item was the last thing written: the next one follows on the next line.
     in_list: bool,
-    open_page: Option<(u32, usize)>,
     open_place: Option<(String, usize)>,
 }
 
@@ -28,7 +27,6 @@ impl DocumentBuilder {
             max_bytes: limits.max_text_bytes,
             is_over: false,
             in_list: false,
-            open_page: None,
             open_place: None,
         }
     }
@@ -111,13 +109,6 @@ impl DocumentBuilder {
         }
     }
 
-    /// What follows stands on this page, from 1.
-    pub(crate) fn begin_page(&mut self, number: u32) {
-        self.end_page();
-        self.open_page = Some((number, self.document.text.len()));
-        self.in_list = false;
-    }
-
     /// What follows stands in this place: `slide 3`, `sheet Prices`.
     pub(crate) fn begin_place(&mut self, name: impl Into<String>) {
         self.end_place();
@@ -162,7 +153,6 @@ impl DocumentBuilder {
         if self.is_over {
             return Err(ExtractError::TooLong { limit: self.max_bytes });
         }
-        self.end_page();
         self.end_place();
         let mut document = self.document;
         if document.title.is_none() {
@@ -170,13 +160,6 @@ impl DocumentBuilder {
             document.title = first.map(|heading| heading.title.clone());
         }
         Ok(document)
-    }
-
-    fn end_page(&mut self) {
-        if let Some((number, start)) = self.open_page.take() {
-            let span = self.span_from(start);
-            self.document.pages.push(Page { number, span });
-        }
     }
 
     fn end_place(&mut self) {

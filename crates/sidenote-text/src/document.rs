@@ -41,6 +41,12 @@ pub enum Format {
     Odp,
     /// Rich Text Format.
     Rtf,
+    /// A mail, as RFC 5322 and MIME write it.
+    Email,
+    /// A mailbox of such mails.
+    Mbox,
+    /// A mail as Outlook saves it.
+    Msg,
 }
 
 /// The normal form of a file: text, and where in it things are. All spans are byte offsets into `text`, ascending.

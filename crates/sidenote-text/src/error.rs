@@ -18,6 +18,9 @@ pub enum ExtractError {
     /// The format's own structure is broken.
     #[error("the file is damaged: {0}")]
     Damaged(String),
+    /// An archive or mail of which neither its own text nor any member could be read.
+    #[error("nothing in it could be read; {0}")]
+    NothingRead(String),
     /// A PDF whose pages are pictures.
     #[error("none of the {pages} pages has a text layer; run the file through OCR and ingest the result")]
     NoTextLayer {

@@ -1,8 +1,9 @@
 //! A file becomes a document.
 
 use crate::markdown::fold_white;
+use crate::members::{self, Opened};
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, detect_format, docx, html, language, markdown, odf, ods,
+    Document, ExtractError, Extracted, Format, SourceFile, docx, html, language, mail, markdown, mbox, msg, odf, ods,
     pdf, plain, pptx, xlsx,
 };
 
@@ -28,7 +29,11 @@ impl Default for ExtractLimits {
 /// Every variant of [`ExtractError`]; each is the file's fault and leaves nothing behind. What is wrong with an attachment or
 /// a member alone is a warning.
 pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
-    let format = detect_format(source)?;
+    members::read_all(source, limits)
+}
+
+/// Opens one file of a known format. What it holds is not opened yet.
+pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimits) -> Result<Opened, ExtractError> {
     let document = match format {
         Format::Markdown => markdown::read(source.bytes, limits)?,
         Format::Text => plain::read(source.bytes, limits)?,
@@ -42,13 +47,15 @@ pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extrac
         Format::Xls | Format::Rtf => {
             return Err(ExtractError::Unsupported("an older or other office format".to_owned()));
         }
+        Format::Email => return mail::read(source.bytes, limits),
+        Format::Mbox => return mbox::read(source.bytes, limits),
+        Format::Msg => return msg::read(source.bytes, limits),
     };
-    let documents = vec![checked(document, limits)?];
-    Ok(Extracted { documents, warnings: Vec::new() })
+    Ok(document.into())
 }
 
 /// A document that holds words, not too many, with its language.
-fn checked(mut document: Document, limits: &ExtractLimits) -> Result<Document, ExtractError> {
+pub(crate) fn checked(mut document: Document, limits: &ExtractLimits) -> Result<Document, ExtractError> {
     check_length(&document.text, limits)?;
     if is_blank(&document.text) {
         return Err(ExtractError::Empty);

@@ -3,7 +3,7 @@
 //! Seam for `infer`, a table of magic numbers. It is pure and total; but two letters at the start of a text ("BM", "MZ")
 //! match formats too, so its word counts only for bytes that are not text, and to name what was refused.
 
-use crate::{ExtractError, Format, SourceFile, encoding, office_format};
+use crate::{ExtractError, Format, SourceFile, encoding, mail, mbox, msg, office_format};
 
 /// How far into a file named `.pdf` its header may lie; viewers accept as much.
 const PDF_HEADER_WINDOW_BYTES: usize = 1024;
@@ -29,6 +29,9 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
             return Err(ExtractError::Unsupported(name.to_owned()));
         }
     }
+    if let Some(format) = mail_format(bytes, &extension) {
+        return Ok(format);
+    }
     if !encoding::looks_like_text(bytes) {
         // A file named .pdf without a PDF header was a PDF before it was damaged, and should be reported as such.
         if extension == "pdf" && infer::get(bytes).is_none() {
@@ -40,7 +43,9 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
     Ok(match extension.as_str() {
         "md" | "markdown" | "mdown" | "mkd" | "mkdn" | "mdx" | "qmd" | "rmd" => Format::Markdown,
         "html" | "htm" | "xhtml" | "xht" | "shtml" => Format::Html,
-        "eml" | "mbox" | "ics" | "vcf" => return Err(ExtractError::Unsupported(format!("`.{extension}` file"))),
+        "eml" | "mht" | "mhtml" => Format::Email,
+        "mbox" | "mbx" => Format::Mbox,
+        "ics" | "vcf" => return Err(ExtractError::Unsupported(format!("`.{extension}` file"))),
         "pdf" => Format::Pdf,
         "" if starts_as_html(bytes) => Format::Html,
         _ => Format::Text,
@@ -62,6 +67,19 @@ fn starts_as_pdf(bytes: &[u8], extension: &str) -> bool {
     // Prose about PDF may begin with the header's letters; a version follows in a real one.
     let is_header = |at: &[u8]| at.starts_with(b"%PDF-") && at.get(5).is_some_and(u8::is_ascii_digit);
     (0..=window.min(start.len().saturating_sub(1))).any(|offset| start.get(offset..).is_some_and(is_header))
+}
+
+/// Mail in its three forms. Bodies in eight bits make a mail no less one, so this is asked before whether it is text.
+fn mail_format(bytes: &[u8], extension: &str) -> Option<Format> {
+    match extension {
+        "msg" if msg::is_message(bytes) => Some(Format::Msg),
+        "eml" | "mht" | "mhtml" if mail::starts_with_field(bytes) => Some(Format::Email),
+        "mbox" | "mbx" if mbox::starts_as_mailbox(bytes) => Some(Format::Mbox),
+        "" if mbox::starts_as_mailbox(bytes) => Some(Format::Mbox),
+        "" if mail::starts_as_mail(bytes) => Some(Format::Email),
+        _ if msg::is_message(bytes) => Some(Format::Msg),
+        _ => None,
+    }
 }
 
 fn starts_as_html(bytes: &[u8]) -> bool {

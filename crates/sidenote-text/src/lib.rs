@@ -7,6 +7,7 @@
 //!
 //! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
 
+mod archive;
 mod builder;
 mod chart;
 mod chunk;
@@ -26,7 +27,12 @@ mod html;
 mod html_filter;
 mod html_text;
 mod language;
+mod mail;
 mod markdown;
+mod mbox;
+mod members;
+mod mime;
+mod msg;
 mod number_format;
 mod odf;
 mod odf_object;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::rows::{json_ids, model};
 use super::{SegmentRow, Writer, signed};
