@@ -89,6 +89,46 @@ fn a_file_with_a_new_time_and_the_old_bytes_is_unchanged_and_not_stale() {
 }
 
 #[test]
+fn attachments_and_members_are_documents_of_their_file() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    let mail = |attachment: &str| {
+        format!(
+            "From: Ruth Adler <ruth@example.org>\r\nTo: all@example.org\r\nSubject: Terms of the ferry\r\n\
+             Date: Fri, 31 May 2024 10:00:00 +0000\r\nMIME-Version: 1.0\r\n\
+             Content-Type: multipart/mixed; boundary=cut\r\n\r\n--cut\r\nContent-Type: text/plain\r\n\r\n\
+             The new timetable of the ferry is attached.\r\n--cut\r\n\
+             Content-Type: text/markdown; name=timetable.md\r\nContent-Disposition: attachment; filename=timetable.md\r\n\
+             \r\n# Timetable\r\n\r\n{attachment}\r\n--cut--\r\n"
+        )
+    };
+    sandbox.write("ferry.eml", mail("The last ferry leaves at 21:40 from the northern pier."));
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, counts(&report)), (0, [1, 0, 0, 0]), "{report}");
+    let (_, listed) = sandbox.json(["documents"]);
+    let parts: Vec<Option<&str>> =
+        listed["documents"].as_array().unwrap().iter().map(|document| document["part"].as_str()).collect();
+    assert_eq!(parts, [None, Some("timetable.md")]);
+    let (_, found) = sandbox.json(["search", "northern pier", "--mode", "lexical"]);
+    assert_eq!(found["hits"][0]["document"]["part"], "timetable.md", "{found}");
+    assert_eq!(found["hits"][0]["heading"], serde_json::json!(["Timetable"]));
+    let shown = sandbox.run(["search", "northern pier", "--mode", "lexical"]);
+    assert!(shown.stdout.contains("ferry.eml, timetable.md › Timetable"), "{shown:?}");
+    // The mail is one file: it changes, moves and goes as one.
+    sandbox.write("ferry.eml", mail("The last ferry leaves at 22:10 from the southern pier."));
+    assert_eq!(counts(&sandbox.json(["ingest", "docs"]).1), [0, 1, 0, 0]);
+    assert_eq!(sandbox.json(["search", "northern", "--mode", "lexical"]).0, 1);
+    fs_err::rename(sandbox.docs().join("ferry.eml"), sandbox.docs().join("boat.eml")).unwrap();
+    assert_eq!(sandbox.json(["ingest", "docs"]).1["renamed"], 1);
+    assert_eq!(sandbox.json(["search", "southern", "--mode", "lexical"]).0, 0);
+    let (_, report) = sandbox.json(["remove", "docs/boat.eml", "--purge"]);
+    assert_eq!(report, serde_json::json!({"removed": 2, "purged": 2}));
+    for file in files_below(&sandbox.data()) {
+        let bytes = fs_err::read(&file).unwrap();
+        assert!(!bytes.windows(8).any(|window| window == b"southern"), "{}", file.display());
+    }
+}
+
+#[test]
 fn patterns_narrow_an_ingest_and_remove_nothing() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write_handbook();

@@ -94,7 +94,8 @@ pub(crate) enum Command {
 /// `sidenote ingest`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reads Markdown, plain text, HTML and PDF. Files that have not changed are skipped, documents whose file is gone are
+Reads text, Markdown, HTML, PDF, office files, e-books, mail with its attachments, archives, tables and source code. Files
+that have not changed are skipped, documents whose file is gone are
 removed, files that cannot be read are listed and the rest goes on.")]
 pub(crate) struct IngestArgs {
     /// Files and folders

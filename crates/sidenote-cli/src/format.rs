@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sidenote::Document;
+
 use crate::terminal::one_line;
 
 /// `1234567` as `1,234,567`.
@@ -80,9 +82,24 @@ impl PathNames {
         one_line(&path.to_string_lossy())
     }
 
-    /// Where a passage stands: `handbook.pdf, p. 3 › Travel › Approval`.
-    pub(crate) fn place(&self, path: &Path, page: Option<u32>, part: Option<&str>, heading: &[String]) -> String {
-        let mut place = self.short(path);
+    /// A file, and which of its attachments or members: `offer.eml, terms.docx`.
+    pub(crate) fn document(&self, path: &Path, part: Option<&str>) -> String {
+        let mut name = self.short(path);
+        if let Some(part) = part {
+            name.push_str(&format!(", {}", one_line(part)));
+        }
+        name
+    }
+
+    /// Where a passage stands in a document: `handbook.pdf, p. 3 › Travel › Approval`.
+    pub(crate) fn place(
+        &self,
+        document: &Document,
+        page: Option<u32>,
+        part: Option<&str>,
+        heading: &[String],
+    ) -> String {
+        let mut place = self.document(&document.path, document.part.as_deref());
         if let Some(part) = part {
             place.push_str(&format!(", {}", one_line(part)));
         }
@@ -118,10 +135,6 @@ mod tests {
         assert_eq!(names.short(Path::new("/home/a/notes/c.md")), "~/notes/c.md");
         assert_eq!(names.short(Path::new("/srv/c.md")), "/srv/c.md");
         assert_eq!(names.short(Path::new("/srv/\u{1b}]0;x\u{7}.md")), "/srv/␛]0;x␇.md");
-        let heading = ["Travel".to_owned(), "Who\nsigns".to_owned()];
-        assert_eq!(
-            names.place(Path::new("/srv/c.pdf"), Some(3), None, &heading),
-            "/srv/c.pdf, p. 3 › Travel › Who signs"
-        );
+        assert_eq!(names.document(Path::new("/srv/c.eml"), Some("a\nb.pdf")), "/srv/c.eml, a b.pdf");
     }
 }

@@ -158,8 +158,7 @@ fn notes(citations: &[Citation], output: &Output) -> String {
     let terminal = output.terminal;
     let mut text = String::new();
     for citation in citations {
-        let place =
-            output.names.place(&citation.document.path, citation.page, citation.part.as_deref(), &citation.heading);
+        let place = output.names.place(&citation.document, citation.page, citation.part.as_deref(), &citation.heading);
         text.push_str(&format!("\n{} {}\n", terminal.accent(&format!("[{}]", citation.n)), terminal.bold(&place)));
         if let Some(header) = &citation.table_header {
             text.push_str(&format!("{}\n", terminal.dim(&terminal.indented(&one_line(header), 4))));

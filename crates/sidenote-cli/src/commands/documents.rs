@@ -34,7 +34,7 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<Exit> {
             if document.stale {
                 notes.push("changed since it was read".into());
             }
-            let path = output.names.short(&document.path);
+            let path = output.names.document(&document.path, document.part.as_deref());
             if notes.is_empty() { path } else { format!("{path}  {}", terminal.dim(&notes.join(", "))) }
         })
         .collect();
