@@ -3,7 +3,7 @@
 use crate::markdown::fold_white;
 use crate::{
     Document, ExtractError, Extracted, Format, SourceFile, detect_format, docx, html, language, markdown, odf, ods,
-    pdf, plain, pptx, xlsx,
+    office97, pdf, plain, pptx, rtf, xlsx,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -39,9 +39,8 @@ pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extrac
         Format::Xlsx => xlsx::read(source.bytes, limits)?,
         Format::Odt | Format::Odp => odf::read(source.bytes, format, limits)?,
         Format::Ods => ods::read(source.bytes, limits)?,
-        Format::Xls | Format::Rtf => {
-            return Err(ExtractError::Unsupported("an older or other office format".to_owned()));
-        }
+        Format::Doc | Format::Xls | Format::Ppt => office97::read(source.bytes, format, limits)?,
+        Format::Rtf => rtf::read(source.bytes, limits)?,
     };
     let documents = vec![checked(document, limits)?];
     Ok(Extracted { documents, warnings: Vec::new() })

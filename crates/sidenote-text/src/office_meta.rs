@@ -41,7 +41,7 @@ fn read_fields(xml: &mut Xml<'_>, document: &mut Document) -> Result<(), Extract
 }
 
 /// What programs write where nobody gave a title.
-fn is_filler(title: &str) -> bool {
+pub(crate) fn is_filler(title: &str) -> bool {
     let title = title.to_lowercase();
     title == "slide 1" || title.starts_with("powerpoint")
 }

@@ -164,6 +164,8 @@ fn real_files_give_their_words_or_a_clear_error() {
             "pptx" => "pptx",
             "xlsx" | "xlsm" => "xlsx",
             "odt" | "ods" | "odp" => "odf",
+            "doc" | "xls" | "ppt" => "office97",
+            "rtf" => "rtf",
             "txt" | "md" | "csv" | "tsv" | "rst" | "asciidoc" | "vtt" | "xml" => "text",
             _ => "other",
         };
@@ -190,14 +192,23 @@ fn real_files_give_their_words_or_a_clear_error() {
                 let document = result.as_ref().unwrap_or_else(|error| panic!("{file}: {error}"));
                 let reference = field("reference_text");
                 // The reference of the second is not its words: it was decoded with a NUL between the letters.
-                // That of the third holds what its text boxes say up to six times over.
+                // That of the third holds what its text boxes say up to six times over, that of the fourth is a line of
+                // three words and has lost its apostrophe.
                 if reference.is_empty()
                     || reference.contains("fake-text-utf-16-le")
                     || reference.contains("docling__textbox")
+                    || reference.contains("tika__testRTF.rtf")
                 {
                     continue;
                 }
-                let reference = fs_err::read_to_string(root.join(reference)).expect("a reference");
+                let mut reference = fs_err::read_to_string(root.join(reference)).expect("a reference");
+                if group == "rtf" {
+                    // unrtf shows what the file says of itself above its text.
+                    let is_said = |line: &&str| {
+                        ["TITLE:", "AUTHOR:", "KEYWORDS:", "CREATION"].iter().any(|key| line.starts_with(key))
+                    };
+                    reference = reference.lines().filter(|line| !is_said(line)).collect::<Vec<_>>().join("\n");
+                }
                 let (expected, found) = (words(&reference), words(&document.text));
                 let (one, four) = (recall(&expected, &found, 1), recall(&expected, &found, 4));
                 eprintln!(
@@ -226,6 +237,8 @@ fn real_files_give_their_words_or_a_clear_error() {
         ("pdf", 0.92, 0.76),
         // office files
         ("docx", 0.97, 0.89),
+        ("office97", 0.98, 0.90),
+        ("rtf", 0.95, 0.92),
         ("odf", 0.98, 0.94),
         ("pptx", 0.99, 0.88),
         ("xlsx", 0.99, 0.0),
