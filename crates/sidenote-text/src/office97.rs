@@ -46,7 +46,7 @@ pub(crate) fn read(bytes: &[u8], format: Format, limits: &ExtractLimits) -> Resu
                 write_text(&document.sections, &mut builder);
             }
         }
-        builder.finish()
+        office_meta::finish(builder)
     }));
     read.unwrap_or_else(|_| Err(ExtractError::Damaged("its structure makes no sense".to_owned())))
 }

@@ -1,7 +1,7 @@
 //! Which office format a file is in: what is inside a zip or a compound file decides, never its name alone.
 
+use crate::office_xml::{Step, Xml};
 use crate::package::Package;
-use crate::xml::{Step, Xml};
 use crate::{ExtractError, Format};
 
 /// How a compound file (the container of Office 97 to 2003, and of encrypted newer files) begins.

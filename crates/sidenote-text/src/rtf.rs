@@ -11,7 +11,7 @@ use encoding_rs::Encoding;
 use crate::builder::DocumentBuilder;
 use crate::flow::{Block, Flow, flat};
 use crate::markdown::fold_white;
-use crate::{Document, ExtractError, ExtractLimits, Format, extract, office_meta};
+use crate::{Document, ExtractError, ExtractLimits, Format, extract, office_meta, rtf_encoding};
 
 /// Groups that are deeper are passed over.
 const MAX_DEPTH: usize = 10_000;
@@ -275,7 +275,7 @@ impl<'b> Reader<'b> {
             }
             "f" => self.set_font(value.unwrap_or(0)),
             "fcharset" if self.state.place == Place::Fonts => {
-                if let Some(encoding) = charset(value.unwrap_or(0)) {
+                if let Some(encoding) = rtf_encoding::of_character_set(value.unwrap_or(0)) {
                     self.fonts.insert(self.font, encoding);
                 }
             }
@@ -356,18 +356,7 @@ impl<'b> Reader<'b> {
     }
 
     fn set_file_encoding(&mut self, page: Option<i32>) {
-        let page = page.unwrap_or(1252);
-        let label = match page {
-            10_000 => "macintosh".to_owned(),
-            932 => "shift_jis".to_owned(),
-            936 => "gbk".to_owned(),
-            949 => "euc-kr".to_owned(),
-            950 => "big5".to_owned(),
-            866 | 874 | 1250..=1258 => format!("cp{page}"),
-            65_001 => "utf-8".to_owned(),
-            _ => return,
-        };
-        if let Some(encoding) = Encoding::for_label(label.replace("cp874", "windows-874").as_bytes()) {
+        if let Some(encoding) = rtf_encoding::of_code_page(page.unwrap_or(1252)) {
             self.file_encoding = encoding;
             self.state.encoding = encoding;
         }
@@ -538,29 +527,6 @@ impl<'b> Reader<'b> {
             Aside::Note | Aside::Header => self.behind.extend(blocks),
         }
     }
-}
-
-/// The encoding of a font's character set.
-fn charset(number: i32) -> Option<&'static Encoding> {
-    let label = match number {
-        0 => "windows-1252",
-        77 => "macintosh",
-        128 => "shift_jis",
-        129 => "euc-kr",
-        134 => "gbk",
-        136 => "big5",
-        161 => "windows-1253",
-        162 => "windows-1254",
-        163 => "windows-1258",
-        177 => "windows-1255",
-        178 => "windows-1256",
-        186 => "windows-1257",
-        204 => "windows-1251",
-        222 => "windows-874",
-        238 => "windows-1250",
-        _ => return None,
-    };
-    Encoding::for_label(label.as_bytes())
 }
 
 #[cfg(test)]
