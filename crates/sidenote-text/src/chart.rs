@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ExtractError;
 use crate::flow::{Block, Grid};
 use crate::number_format::general;
+use crate::office_xml::{Step, Xml};
 use crate::package::Package;
-use crate::xml::{Step, Xml};
 
 /// Most points that are read from one chart; more are a curve and no table.
 const MAX_POINTS: usize = 10_000;

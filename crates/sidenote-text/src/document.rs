@@ -31,8 +31,12 @@ pub enum Format {
     Pptx,
     /// Excel since 2007.
     Xlsx,
+    /// Word 97 to 2003.
+    Doc,
     /// Excel 97 to 2003.
     Xls,
+    /// PowerPoint 97 to 2003.
+    Ppt,
     /// OpenDocument text.
     Odt,
     /// OpenDocument spreadsheet.

@@ -1,10 +1,10 @@
 //! Word files (DOCX, DOCM, DOTX): the parts of the package and what is read from each.
 //!
-//! The XML is walked here, over the seams `package` (zip) and `xml` (quick-xml): what Word keeps in other parts stands where
+//! The XML is walked here, over the seams `package` (zip) and `office_xml` (quick-xml): what Word keeps in other parts stands where
 //! a reader meets it. Footnotes, endnotes and comments follow the paragraph they belong to, headers come before the text
 //! and footers behind it, each once. A broken document is damage; a broken side part costs itself and a warning.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::builder::DocumentBuilder;
 use crate::docx_body::{Context, Notes, walk};
@@ -81,7 +81,7 @@ impl Side<'_> {
     fn frames(&mut self, kind: &str, context: &mut Context, flow: &mut Flow<'_>) -> Vec<Block> {
         let parts: Vec<String> =
             self.relations.iter().filter(|relation| relation.kind == kind).map(|one| one.target.clone()).collect();
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen: HashSet<String> = HashSet::new();
         let mut frames = Vec::new();
         for part in parts {
             flow.begin_box();
@@ -92,8 +92,7 @@ impl Side<'_> {
             }
             for block in blocks {
                 let words = fold_white(&flat(block.clone()));
-                if words.chars().any(char::is_alphabetic) && !seen.contains(&words) {
-                    seen.push(words);
+                if words.chars().any(char::is_alphabetic) && seen.insert(words) {
                     // A heading in a header would rule everything below it.
                     frames.push(match block {
                         Block::Heading(_, text) => Block::Paragraph(text),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::ExtractError;
-use crate::xml::{Step, Tag, Xml};
+use crate::office_xml::{Step, Tag, Xml};
 
 /// A style may be based on another; more steps than this go round in a circle.
 const MAX_STYLE_STEPS: usize = 20;

@@ -3,7 +3,7 @@
 use crate::ExtractError;
 use crate::flow::{Block, Flow, flat};
 use crate::office_math::Formula;
-use crate::xml::{Step, Tag, Xml};
+use crate::office_xml::{Step, Tag, Xml};
 
 /// A shape with its words.
 #[derive(Debug, Default)]
@@ -45,8 +45,15 @@ pub(crate) fn read_shapes(
     flow: &mut Flow<'_>,
     embedded: &mut dyn FnMut(&str) -> Vec<Block>,
 ) -> Result<Vec<Shape>, ExtractError> {
-    let mut reader =
-        Reader { flow, shapes: Vec::new(), shape: None, paragraph: None, formula: None, has_implied: false };
+    let mut reader = Reader {
+        flow,
+        shapes: Vec::new(),
+        shape: None,
+        paragraph: None,
+        formula: None,
+        has_implied: false,
+        has_header_row: false,
+    };
     while let Some(step) = xml.next()? {
         if reader.flow.is_full() {
             break;
@@ -69,6 +76,8 @@ struct Reader<'f, 'b> {
     formula: Option<Formula>,
     /// Whether a paragraph of the shape was taken for a bullet although it does not say so.
     has_implied: bool,
+    /// Whether the table says that its first row is a header.
+    has_header_row: bool,
 }
 
 #[derive(Default)]
@@ -107,8 +116,17 @@ impl Reader<'_, '_> {
             "br" => self.push("\n"),
             "tab" => self.push("\t"),
             "oMath" => self.formula = Some(Formula::default()),
-            "tbl" => self.flow.begin_table(),
-            "tr" => self.flow.begin_row(),
+            "tbl" => {
+                self.flow.begin_table();
+                self.has_header_row = false;
+            }
+            "tblPr" => self.has_header_row = matches!(tag.attr("firstRow").as_deref(), Some("1" | "true")),
+            "tr" => {
+                self.flow.begin_row();
+                if self.has_header_row {
+                    self.flow.mark_header();
+                }
+            }
             "tc" => self.flow.begin_cell(),
             "chart" | "relIds" => {
                 if let Some(id) = tag.attr("r:id").or_else(|| tag.attr("r:dm")) {

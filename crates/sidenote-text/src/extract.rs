@@ -4,7 +4,7 @@ use crate::markdown::fold_white;
 use crate::members::{self, Opened};
 use crate::{
     Document, ExtractError, Extracted, Format, SourceFile, docx, html, language, mail, markdown, mbox, msg, odf, ods,
-    pdf, plain, pptx, xlsx,
+    office97, pdf, plain, pptx, rtf, xlsx,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -44,9 +44,8 @@ pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimi
         Format::Xlsx => xlsx::read(source.bytes, limits)?,
         Format::Odt | Format::Odp => odf::read(source.bytes, format, limits)?,
         Format::Ods => ods::read(source.bytes, limits)?,
-        Format::Xls | Format::Rtf => {
-            return Err(ExtractError::Unsupported("an older or other office format".to_owned()));
-        }
+        Format::Doc | Format::Xls | Format::Ppt => office97::read(source.bytes, format, limits)?,
+        Format::Rtf => rtf::read(source.bytes, limits)?,
         Format::Email => return mail::read(source.bytes, limits),
         Format::Mbox => return mbox::read(source.bytes, limits),
         Format::Msg => return msg::read(source.bytes, limits),

@@ -24,10 +24,8 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
     if let Some(found) = office_format::detect(bytes, &extension) {
         return found;
     }
-    for (magic, name) in [(&b"{\\rtf"[..], "application/rtf"), (b"%!PS", "application/postscript")] {
-        if bytes.starts_with(magic) {
-            return Err(ExtractError::Unsupported(name.to_owned()));
-        }
+    if bytes.starts_with(b"%!PS") {
+        return Err(ExtractError::Unsupported("application/postscript".to_owned()));
     }
     if let Some(format) = mail_format(bytes, &extension) {
         return Ok(format);
@@ -132,7 +130,7 @@ mod tests {
         assert_eq!(refused("a.md", &elf), "application/x-executable");
         assert_eq!(refused("a.bin", &[0, 1, 2, 3, 0, 5, 6, 7]), "binary data");
         assert_eq!(refused("a.txt", b"text with a NUL\0 in it"), "binary data");
-        assert_eq!(refused("a.txt", b"{\\rtf1 hello}"), "application/rtf");
+        assert_eq!(detect("a.txt", b"{\\rtf1 hello}"), Ok(Format::Rtf));
         assert_eq!(detect("a.txt", b""), Err(ExtractError::Empty));
     }
 }

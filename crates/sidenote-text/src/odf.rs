@@ -1,6 +1,6 @@
 //! OpenDocument texts and presentations (ODT, ODP and their templates).
 //!
-//! Walked here over the seams `package` (zip) and `xml` (quick-xml): everything is in `content.xml`, notes and comments at
+//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml): everything is in `content.xml`, notes and comments at
 //! the place they belong to. What was deleted while changes were tracked is kept apart by the format and passed over.
 //! Headers and footers are in `styles.xml`, each given once. A broken text is damage; broken styles cost a warning.
 
@@ -12,9 +12,9 @@ use crate::drawing::Shape;
 use crate::flow::{Block, Flow, flat};
 use crate::markdown::fold_white;
 use crate::odf_object::{Object, read_object};
+use crate::office_xml::{Step, Tag, Xml};
 use crate::package::Package;
 use crate::pptx::{Slide, write_slide};
-use crate::xml::{Step, Tag, Xml};
 use crate::{Document, ExtractError, ExtractLimits, Format, office_meta};
 
 /// Elements that hold text beside the paragraphs around them.
@@ -63,7 +63,7 @@ pub(crate) fn read(bytes: &[u8], format: Format, limits: &ExtractLimits) -> Resu
             builder.begin_place(format!("slide {number}"));
             write_slide(slide, number, &mut builder, &mut footers);
         }
-        return builder.finish();
+        return office_meta::finish(builder);
     }
     let styles = package.text("styles.xml").unwrap_or_default().unwrap_or_default();
     let mut flow = Flow::new(&mut builder);

@@ -1,6 +1,6 @@
 //! OpenDocument spreadsheets (ODS), sheet by sheet.
 //!
-//! Walked here over the seams `package` (zip) and `xml` (quick-xml), row by row. The format writes what a cell shows beside
+//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml), row by row. The format writes what a cell shows beside
 //! what it is worth, and says of equal cells and rows how often they come: a sheet is filled to its last row with blank
 //! ones in a few bytes, so blank ones are never made, and others not without bound.
 
@@ -8,9 +8,9 @@ use crate::builder::DocumentBuilder;
 use crate::docx_body::comment;
 use crate::flow::{Block, Flow};
 use crate::odf_object::{Object, read_object};
+use crate::office_xml::{Step, Tag, Xml};
 use crate::sheet::{SheetCell, SheetRow, write_sheet};
-use crate::xml::{Step, Tag, Xml};
-use crate::{Document, ExtractError, ExtractLimits, Format, odf};
+use crate::{Document, ExtractError, ExtractLimits, Format, odf, office_meta};
 
 /// Most equal cells beside each other, or equal rows, that are written.
 const MAX_REPEATED: u32 = 64;
@@ -52,7 +52,7 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
             break;
         }
     }
-    builder.finish()
+    office_meta::finish(builder)
 }
 
 /// The rows of the sheet that is open, until it closes. After an error there are no more.

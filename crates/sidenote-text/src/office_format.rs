@@ -1,7 +1,7 @@
 //! Which office format a file is in: what is inside a zip or a compound file decides, never its name alone.
 
+use crate::office_xml::{Step, Xml};
 use crate::package::Package;
-use crate::xml::{Step, Xml};
 use crate::{ExtractError, Format};
 
 /// How a compound file (the container of Office 97 to 2003, and of encrypted newer files) begins.
@@ -15,7 +15,7 @@ pub(crate) fn detect(bytes: &[u8], extension: &str) -> Option<Result<Format, Ext
     if bytes.starts_with(COMPOUND_MAGIC) {
         return detect_compound(bytes, extension);
     }
-    None
+    bytes.starts_with(b"{\\rtf").then_some(Ok(Format::Rtf))
 }
 
 fn detect_zip(bytes: &[u8], extension: &str) -> Option<Result<Format, ExtractError>> {
@@ -85,23 +85,22 @@ fn detect_by_types(types: &str) -> Option<Result<Format, ExtractError>> {
 
 fn detect_compound(bytes: &[u8], extension: &str) -> Option<Result<Format, ExtractError>> {
     let has = |name: &str| has_entry(bytes, name);
+    // A message carries its attachments as they are, with names of all kinds in them.
+    if has("__properties_version1.0") {
+        return None;
+    }
     if has("EncryptedPackage") || has("EncryptionInfo") {
         return Some(Err(ExtractError::Encrypted));
     }
-    let is_book = has("Workbook") || has("Book");
     // A document may hold a workbook, and a workbook a document: then the name tells which holds which.
-    if is_book && matches!(extension, "xls" | "xlt") {
-        return Some(Ok(Format::Xls));
-    }
-    if has("WordDocument") {
-        Some(refused("a Word 97-2003 document; save it as .docx"))
-    } else if has("PowerPoint Document") {
-        Some(refused("a PowerPoint 97-2003 presentation; save it as .pptx"))
-    } else if is_book && !has("__properties_version1.0") {
-        Some(Ok(Format::Xls))
-    } else {
-        None
-    }
+    let mut kinds = [
+        (&["doc", "dot"][..], &["WordDocument"][..], Format::Doc),
+        (&["ppt", "pps", "pot"], &["PowerPoint Document"], Format::Ppt),
+        (&["xls", "xlt"], &["Workbook", "Book"], Format::Xls),
+    ];
+    kinds.sort_by_key(|(extensions, ..)| !extensions.contains(&extension));
+    let found = kinds.into_iter().find(|(_, names, _)| names.iter().any(|name| has(name)));
+    found.map(|(.., format)| Ok(format))
 }
 
 fn refused(what: &str) -> Result<Format, ExtractError> {
@@ -177,12 +176,7 @@ mod tests {
         assert_eq!(detect(&compound(&["Workbook"]), ""), Some(Ok(Format::Xls)));
         assert_eq!(detect(&compound(&["Workbook", "WordDocument"]), "xls"), Some(Ok(Format::Xls)));
         assert_eq!(detect(&compound(&["__properties_version1.0", "Workbook"]), "msg"), None);
-        for (name, save_as) in [("WordDocument", ".docx"), ("PowerPoint Document", ".pptx")] {
-            let refused = detect(&compound(&[name, "Workbook"]), "doc");
-            assert!(
-                matches!(&refused, Some(Err(ExtractError::Unsupported(what))) if what.contains(save_as)),
-                "{refused:?}"
-            );
-        }
+        assert_eq!(detect(&compound(&["WordDocument", "Workbook"]), "doc"), Some(Ok(Format::Doc)));
+        assert_eq!(detect(&compound(&["Workbook", "PowerPoint Document"]), "x"), Some(Ok(Format::Ppt)));
     }
 }

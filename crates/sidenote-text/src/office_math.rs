@@ -1,6 +1,6 @@
 //! Formulas of office files as one line that can be read and found: `x=(-b±√(b^2-4ac))/(2a)`.
 
-use crate::xml::Tag;
+use crate::office_xml::Tag;
 
 /// The formula that is being read into a text. It is told of every element inside it; the letters come by themselves.
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl Formula {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::{Step, Xml};
+    use crate::office_xml::{Step, Xml};
 
     fn line(source: &str) -> String {
         let (mut out, mut formula) = (String::new(), Formula::default());

@@ -1,9 +1,10 @@
 //! What an office file says of itself: title, author, when it was made, language. A file without it, or with a broken one,
 //! is read all the same.
 
+use crate::builder::DocumentBuilder;
 use crate::markdown::fold_white;
+use crate::office_xml::{Step, Xml};
 use crate::package::{Package, Relation, target_of};
-use crate::xml::{Step, Xml};
 use crate::{Document, ExtractError, extract, language};
 
 /// Reads `docProps/core.xml`, wherever the package says it is.
@@ -41,9 +42,26 @@ fn read_fields(xml: &mut Xml<'_>, document: &mut Document) -> Result<(), Extract
 }
 
 /// What programs write where nobody gave a title.
-fn is_filler(title: &str) -> bool {
+pub(crate) fn is_filler(title: &str) -> bool {
     let title = title.to_lowercase();
     title == "slide 1" || title.starts_with("powerpoint")
+}
+
+/// The document. A sheet or a slide that is called by its number gives it no title: `Sheet1`, `Slide 1`, `Tabelle1`.
+///
+/// # Errors
+/// As [`DocumentBuilder::finish`].
+pub(crate) fn finish(mut builder: DocumentBuilder) -> Result<Document, ExtractError> {
+    let has_own = builder.document().title.is_some();
+    let mut document = builder.finish()?;
+    let is_numbered = |title: &str| {
+        let word = title.trim_end_matches(|c: char| c.is_ascii_digit());
+        word.len() < title.len() && word.trim_end().chars().all(char::is_alphabetic)
+    };
+    if !has_own && document.title.as_deref().is_some_and(is_numbered) {
+        document.title = None;
+    }
+    Ok(document)
 }
 
 /// Names joined by `, `; OOXML parts them by semicolons.
@@ -124,6 +142,17 @@ mod tests {
         assert_eq!(unix_ms("2013"), Some(1_356_998_400_000));
         for broken in ["", "soon", "2024-13-01", "2024-01-01T25:99", "99999999999-01-01", "2024-01-01Tü"] {
             assert_eq!(unix_ms(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_numbered_sheet_is_no_title() {
+        for (heading, title) in
+            [("Sheet1", None), ("Slide 12", None), ("2024", None), ("Prices 2024 net", Some("Prices 2024 net"))]
+        {
+            let mut builder = DocumentBuilder::new(Format::Xlsx, &crate::ExtractLimits::default());
+            builder.heading(1, heading);
+            assert_eq!(finish(builder).expect("fits").title.as_deref(), title);
         }
     }
 

@@ -11,7 +11,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::ExtractError;
-use crate::xml::{self, Step, Xml};
+use crate::office_xml::{self, Step, Xml};
 
 /// Most bytes that the parts of one file may give, decompressed, in all.
 const MAX_BYTES: u64 = 512 << 20;
@@ -58,7 +58,10 @@ impl<'a> Package<'a> {
         let (archive, left) = (&mut self.archive, self.left);
         let read = catch_unwind(AssertUnwindSafe(|| {
             let entry = archive.by_index(index)?;
+            // As large as it says, within the bound: growing step by step would take up to twice the memory.
+            let size = usize::try_from(entry.size().min(left) + 1).unwrap_or(0);
             let mut bytes = Vec::new();
+            bytes.try_reserve_exact(size).map_err(std::io::Error::other)?;
             entry.take(left + 1).read_to_end(&mut bytes)?;
             Ok::<_, ZipError>(bytes)
         }));
@@ -82,7 +85,7 @@ impl<'a> Package<'a> {
 
     /// A part's text; `None` where there is no such part.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, ExtractError> {
-        Ok(self.bytes(name)?.map(xml::decode))
+        Ok(self.bytes(name)?.map(office_xml::decode))
     }
 
     /// What `part` refers to, in order; the empty name means the package itself. Addresses outside of it are left out.

@@ -1,6 +1,6 @@
 //! PowerPoint files (PPTX, PPTM, PPSX, POTX): slide by slide in the order of the show.
 //!
-//! Walked here over the seams `package` (zip) and `xml` (quick-xml). A slide is a place, `slide 3`; its title is a heading,
+//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml). A slide is a place, `slide 3`; its title is a heading,
 //! and a slide without one is called by its first short line, so that it is not found under the title of the slide before.
 //! Speaker notes and comments stand at the end of their slide, a footer where it is first shown. A broken slide costs
 //! itself and a warning.
@@ -12,8 +12,8 @@ use crate::docx_body::comment;
 use crate::drawing::{Shape, read_shapes};
 use crate::flow::{Block, Flow};
 use crate::markdown::fold_white;
+use crate::office_xml::{Step, Xml};
 use crate::package::{Package, Relation, target_of, target_with_id};
-use crate::xml::{Step, Xml};
 use crate::{Document, ExtractError, ExtractLimits, Format, chart, office_meta};
 
 /// A line that is longer is no title.
@@ -49,7 +49,7 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
             break;
         }
     }
-    builder.finish()
+    office_meta::finish(builder)
 }
 
 /// The parts of the slides, in order.

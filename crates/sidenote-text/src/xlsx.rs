@@ -1,8 +1,9 @@
 //! Excel files (XLSX, XLSM, XLTX): sheet by sheet, hidden ones too.
 //!
-//! Walked here over the seams `package` (zip) and `xml` (quick-xml), row by row: what a sheet claims to be its size is not
+//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml), row by row: what a sheet claims to be its size is not
 //! believed, and cells cost memory only where they hold words. Formulas are shown by the result that was saved with them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::builder::DocumentBuilder;
@@ -10,9 +11,9 @@ use crate::docx_body::comment;
 use crate::drawing::read_shapes;
 use crate::flow::{Block, Flow};
 use crate::number_format::{self, NumberFormat};
+use crate::office_xml::{Step, Tag, Xml};
 use crate::package::{Package, Relation, target_of, target_with_id};
 use crate::sheet::{SheetCell, SheetRow, write_sheet};
-use crate::xml::{Step, Tag, Xml};
 use crate::{Document, ExtractError, ExtractLimits, Format, chart, office_meta};
 
 /// The last column a sheet can have, from 0.
@@ -49,7 +50,7 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
             break;
         }
     }
-    builder.finish()
+    office_meta::finish(builder)
 }
 
 /// What the sheets of a file share.
@@ -109,7 +110,7 @@ fn read_shared(package: &mut Package<'_>, part: &str) -> Result<Shared, ExtractE
     while let Some(step) = xml.next()? {
         match step {
             Step::Open(tag) => match tag.name() {
-                "t" => shared.text.push_str(&xml.text()?),
+                "t" => shared.text.push_str(&unescaped(&xml.text()?)),
                 // How a word is spoken.
                 "rPh" => xml.skip()?,
                 _ => {}
@@ -261,8 +262,8 @@ impl Rows<'_> {
                 trimmed.parse().ok().and_then(|index| self.book.shared.get(index)).unwrap_or_default().to_owned(),
                 true,
             ),
-            "inlineStr" => (inline, true),
-            "str" => (value, true),
+            "inlineStr" => (unescaped(&inline).into_owned(), true),
+            "str" => (unescaped(&value).into_owned(), true),
             "b" => (if trimmed == "0" { "FALSE" } else { "TRUE" }.to_owned(), false),
             "d" => (trimmed.strip_suffix("T00:00:00").unwrap_or(trimmed).replace('T', " "), false),
             "e" => (trimmed.to_owned(), false),
@@ -277,6 +278,30 @@ impl Rows<'_> {
         };
         Ok((!text.trim().is_empty()).then_some((text, is_label)))
     }
+}
+
+/// A text with the characters that XML cannot hold: `_x000D_` is a carriage return, and `_x005F_` the line before an `x`.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains("_x") {
+        return Cow::Borrowed(text);
+    }
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("_x") {
+        shown.push_str(before);
+        let code = after.get(..4).filter(|_| after.get(4..5) == Some("_"));
+        match code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32) {
+            Some(c) => {
+                shown.push(if c.is_control() { ' ' } else { c });
+                rest = after.get(5..).unwrap_or_default();
+            }
+            None => {
+                shown.push_str("_x");
+                rest = after;
+            }
+        }
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
 }
 
 /// The column of an address such as `AB12`, from 0.
@@ -402,6 +427,11 @@ mod tests {
         assert_eq!(document.text, "Good\n\n1\n\nBad\n\n2");
         assert_eq!(document.warnings, ["the sheet `Bad` could not be read to its end"]);
         assert!(matches!(book(&[("Bad", "<worksheet><row>")], &[]), Err(ExtractError::Damaged(_))));
+    }
+
+    #[test]
+    fn escaped_characters_are_shown() {
+        assert_eq!(unescaped("a_x000D_b _x005F_x _xyz_ _x00"), "a b _x _xyz_ _x00");
     }
 
     #[test]
