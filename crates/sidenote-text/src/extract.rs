@@ -3,7 +3,8 @@
 use crate::markdown::fold_white;
 use crate::members::{self, Opened};
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, html, language, mail, markdown, mbox, msg, pdf, plain,
+    Document, ExtractError, Extracted, Format, SourceFile, epub, html, language, mail, markdown, mbox, msg, notebook,
+    pdf, plain, xml,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -41,6 +42,9 @@ pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimi
         Format::Email => return mail::read(source.bytes, limits),
         Format::Mbox => return mbox::read(source.bytes, limits),
         Format::Msg => return msg::read(source.bytes, limits),
+        Format::Epub => epub::read(source.bytes, limits)?,
+        Format::Xml => xml::read(source.bytes, limits)?,
+        Format::Notebook => notebook::read(source.bytes, limits)?,
     };
     Ok(document.into())
 }

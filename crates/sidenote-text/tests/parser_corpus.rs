@@ -140,9 +140,10 @@ fn real_files_give_their_words_or_a_clear_error() {
         let group = match field("format").as_str() {
             "pdf" => "pdf",
             "html" => "html",
-            "txt" | "md" | "csv" | "tsv" | "rst" | "asciidoc" | "vtt" | "xml" => "text",
+            "txt" | "md" | "csv" | "tsv" | "rst" | "asciidoc" | "vtt" => "text",
             "eml" => "eml",
-            "mbox" | "msg" => "words",
+            "mbox" | "msg" | "xml" | "ipynb" => "words",
+            "epub" => "epub",
             _ => "other",
         };
         let file = field("file");
@@ -199,7 +200,7 @@ fn real_files_give_their_words_or_a_clear_error() {
     }
     assert!(seen > 60, "only {seen} files in the corpus");
     for (name, words_floor, runs_floor) in
-        [("text", 0.999, 0.999), ("html", 0.95, 0.945), ("pdf", 0.92, 0.76), ("eml", 0.99, 0.91)]
+        [("text", 0.999, 0.999), ("html", 0.95, 0.945), ("pdf", 0.92, 0.76), ("eml", 0.99, 0.91), ("epub", 0.94, 0.92)]
     {
         let group = groups.get(name).expect("a group");
         let mean =
