@@ -72,9 +72,7 @@ fn damaged(reason: &str) -> ExtractError {
 }
 
 fn zip_members(bytes: &[u8], budget: &Budget, take: &mut dyn FnMut(Member) -> bool) -> Result<(), ExtractError> {
-    let mut archive = shield(|| ZipArchive::new(Cursor::new(bytes)))
-        .ok_or_else(|| damaged("its directory makes no sense"))?
-        .map_err(|error| damaged(&error.to_string()))?;
+    let Package(mut archive) = Package::open(bytes)?;
     if let Some(what) = packed_format(&archive) {
         return Err(ExtractError::Unsupported(what.to_owned()));
     }
@@ -124,6 +122,33 @@ fn zip_member(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize, budget: &Bu
         Err(error) => Err(plain_reason(&error.to_string())),
     };
     Some(member(name, content))
+}
+
+/// A zip whose members are read by name: a document that is packed in one.
+pub(crate) struct Package<'a>(ZipArchive<Cursor<&'a [u8]>>);
+
+impl<'a> Package<'a> {
+    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, ExtractError> {
+        let archive =
+            shield(|| ZipArchive::new(Cursor::new(bytes))).ok_or_else(|| damaged("its directory makes no sense"))?;
+        archive.map(Self).map_err(|error| damaged(&error.to_string()))
+    }
+
+    /// Names of all members.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.0.file_names().flatten().map(std::borrow::Cow::into_owned)
+    }
+
+    /// The bytes of a member, or why there are none.
+    pub(crate) fn read(&mut self, name: &str, budget: &Budget) -> Result<Vec<u8>, String> {
+        let index = self.0.index_for_name(name).ok_or_else(|| "it is missing".to_owned())?;
+        let content = shield(|| zip_member(&mut self.0, index, budget)).flatten().map(|member| member.content);
+        match content {
+            Some(Content::File(bytes)) => Ok(bytes),
+            Some(Content::Unread(reason)) => Err(reason),
+            Some(Content::Mail(_) | Content::Opened(_)) | None => Err("its header makes no sense".to_owned()),
+        }
+    }
 }
 
 /// What macOS and Windows add to archives beside the user's files.

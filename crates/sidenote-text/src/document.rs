@@ -51,6 +51,12 @@ pub enum Format {
     Mbox,
     /// A mail as Outlook saves it.
     Msg,
+    /// An e-book.
+    Epub,
+    /// XML of any kind, feeds among it.
+    Xml,
+    /// A Jupyter notebook.
+    Notebook,
 }
 
 /// The normal form of a file: text, and where in it things are. All spans are byte offsets into `text`, ascending.

@@ -3,8 +3,8 @@
 use crate::markdown::fold_white;
 use crate::members::{self, Opened};
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, docx, html, language, mail, markdown, mbox, msg, odf, ods,
-    office97, pdf, plain, pptx, rtf, xlsx,
+    Document, ExtractError, Extracted, Format, SourceFile, docx, epub, html, language, mail, markdown, mbox, msg,
+    notebook, odf, ods, office97, pdf, plain, pptx, rtf, xlsx, xml,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -49,6 +49,9 @@ pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimi
         Format::Email => return mail::read(source.bytes, limits),
         Format::Mbox => return mbox::read(source.bytes, limits),
         Format::Msg => return msg::read(source.bytes, limits),
+        Format::Epub => epub::read(source.bytes, limits)?,
+        Format::Xml => xml::read(source.bytes, limits)?,
+        Format::Notebook => notebook::read(source.bytes, limits)?,
     };
     Ok(document.into())
 }

@@ -3,7 +3,7 @@
 //! Seam for `infer`, a table of magic numbers. It is pure and total; but two letters at the start of a text ("BM", "MZ")
 //! match formats too, so its word counts only for bytes that are not text, and to name what was refused.
 
-use crate::{ExtractError, Format, SourceFile, encoding, mail, mbox, msg, office_format};
+use crate::{ExtractError, Format, SourceFile, encoding, epub, mail, mbox, msg, office_format};
 
 /// How far into a file named `.pdf` its header may lie; viewers accept as much.
 const PDF_HEADER_WINDOW_BYTES: usize = 1024;
@@ -27,6 +27,9 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
     if bytes.starts_with(b"%!PS") {
         return Err(ExtractError::Unsupported("application/postscript".to_owned()));
     }
+    if epub::is_book(bytes, &extension) {
+        return Ok(Format::Epub);
+    }
     if let Some(format) = mail_format(bytes, &extension) {
         return Ok(format);
     }
@@ -43,9 +46,12 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
         "html" | "htm" | "xhtml" | "xht" | "shtml" => Format::Html,
         "eml" | "mht" | "mhtml" => Format::Email,
         "mbox" | "mbx" => Format::Mbox,
+        "xml" | "rss" | "atom" | "rdf" | "dbk" | "docbook" | "tei" | "fb2" | "opml" => Format::Xml,
+        "ipynb" => Format::Notebook,
         "ics" | "vcf" => return Err(ExtractError::Unsupported(format!("`.{extension}` file"))),
         "pdf" => Format::Pdf,
         "" if starts_as_html(bytes) => Format::Html,
+        "" if bytes.starts_with(b"<?xml ") => Format::Xml,
         _ => Format::Text,
     })
 }

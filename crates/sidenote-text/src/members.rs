@@ -62,7 +62,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { unpacked_bytes: Cell::new(MAX_UNPACKED_BYTES) }
     }
 

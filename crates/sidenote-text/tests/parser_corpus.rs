@@ -190,9 +190,10 @@ fn real_files_give_their_words_or_a_clear_error() {
             "odt" | "ods" | "odp" => "odf",
             "doc" | "xls" | "ppt" => "office97",
             "rtf" => "rtf",
-            "txt" | "md" | "csv" | "tsv" | "rst" | "asciidoc" | "vtt" | "xml" => "text",
+            "txt" | "md" | "csv" | "tsv" | "rst" | "asciidoc" | "vtt" => "text",
             "eml" => "eml",
-            "mbox" | "msg" => "words",
+            "mbox" | "msg" | "xml" | "ipynb" => "words",
+            "epub" => "epub",
             _ => "other",
         };
         let file = field("file");
@@ -274,6 +275,7 @@ fn real_files_give_their_words_or_a_clear_error() {
         ("xlsx", 0.99, 0.0),
         // mail
         ("eml", 0.99, 0.91),
+        ("epub", 0.94, 0.92),
     ];
     for (name, words_floor, runs_floor) in floors {
         let group = groups.get(name).expect("a group");
