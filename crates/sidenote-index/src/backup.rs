@@ -76,10 +76,9 @@ impl Index {
                 writer.close().await;
                 emptied
             });
-            match emptied {
-                Err(error @ (IndexError::Busy { .. } | IndexError::DiskFull { .. })) => return Err(error),
-                // A database that cannot be opened has no log worth keeping.
-                Ok(()) | Err(_) => {}
+            // A database that cannot be opened has no log worth keeping.
+            if let Err(error @ (IndexError::Busy { .. } | IndexError::DiskFull { .. })) = emptied {
+                return Err(error);
             }
         }
         for ending in ["sqlite-wal", "sqlite-shm"] {

@@ -137,21 +137,24 @@ fn full_text(inner: &Inner, chunks: &[u64]) -> Result<Finding, IndexError> {
 fn segments(inner: &Inner) -> Result<Finding, IndexError> {
     let (sound, broken) = sort_segments(inner)?;
     Ok(match broken.first() {
-        None => Ok(format!("{} sealed", sound.len())),
+        None => Ok(format!("{sound} sealed")),
         Some((_, reason)) => Err(reason.clone()),
     })
 }
 
-/// Generations of the segments that can be loaded; and of those that cannot, with the reason.
-pub(crate) fn sort_segments(inner: &Inner) -> Result<(Vec<i64>, Vec<(i64, String)>), IndexError> {
-    let (mut sound, mut broken) = (Vec::new(), Vec::new());
+/// A segment's generation, and why it cannot be loaded.
+pub(crate) type BrokenSegment = (i64, String);
+
+/// The number of segments that can be loaded, and those that cannot.
+pub(crate) fn sort_segments(inner: &Inner) -> Result<(usize, Vec<BrokenSegment>), IndexError> {
+    let (mut sound, mut broken) = (0, Vec::new());
     let Some(model) = inner.model()? else { return Ok((sound, broken)) };
     let uuid = inner.state()?.uuid;
     let reader = inner.reader.clone();
     for row in inner.sqlite.wait(async move { reader.segments().await })? {
         let folder = inner.layout.segment(row.generation);
         match HnswSegment::load(&folder, &uuid, &model, row.generation, inner.options.ef_search) {
-            Ok(_) => sound.push(row.generation),
+            Ok(_) => sound += 1,
             Err(reason) => broken.push((row.generation, format!("`{}`: {reason}", folder.display()))),
         }
     }

@@ -16,10 +16,10 @@ impl Reader {
         match integrity(&mut snapshot).await {
             Ok(problem) => Ok(problem),
             // What SQLite meets while it looks is what was looked for.
-            Err(error) => match self.error(error) {
-                IndexError::Damaged { reason, .. } => Ok(Some(reason)),
-                error => Err(error),
-            },
+            Err(error) => {
+                let error = self.error(error);
+                if let IndexError::Damaged { reason, .. } = error { Ok(Some(reason)) } else { Err(error) }
+            }
         }
     }
 
