@@ -3,8 +3,8 @@
 use crate::markdown::fold_white;
 use crate::members::{self, Opened};
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, epub, html, language, mail, markdown, mbox, msg, notebook,
-    pdf, plain, xml,
+    Document, ExtractError, Extracted, Format, SourceFile, asciidoc, csv, epub, html, language, latex, mail, markdown,
+    mbox, msg, notebook, pdf, plain, rst, xml,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -45,6 +45,11 @@ pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimi
         Format::Epub => epub::read(source.bytes, limits)?,
         Format::Xml => xml::read(source.bytes, limits)?,
         Format::Notebook => notebook::read(source.bytes, limits)?,
+        Format::Csv => csv::read(source.bytes, limits)?,
+        Format::Latex => latex::read(source.bytes, limits)?,
+        Format::Asciidoc => asciidoc::read(source.bytes, limits)?,
+        Format::Rst => rst::read(source.bytes, limits)?,
+        Format::Json | Format::Subtitles => plain::of_markup(format, source.bytes, limits, |_| Vec::new())?,
     };
     Ok(document.into())
 }

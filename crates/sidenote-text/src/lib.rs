@@ -8,10 +8,12 @@
 //! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
 
 mod archive;
+mod asciidoc;
 mod builder;
 mod chunk;
 mod chunk_cut;
 mod chunk_prefix;
+mod csv;
 mod document;
 mod encoding;
 mod epub;
@@ -22,6 +24,7 @@ mod html;
 mod html_filter;
 mod html_text;
 mod language;
+mod latex;
 mod mail;
 mod markdown;
 mod mbox;
@@ -33,6 +36,7 @@ mod pdf;
 mod pdf_layout;
 mod pdf_text;
 mod plain;
+mod rst;
 mod sentence;
 mod span;
 mod xml;
