@@ -3,7 +3,6 @@
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that meets an error fails")]
-#![expect(clippy::print_stderr, reason = "a skip must be seen")]
 
 mod common;
 

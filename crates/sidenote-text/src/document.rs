@@ -57,6 +57,18 @@ pub enum Format {
     Xml,
     /// A Jupyter notebook.
     Notebook,
+    /// Values parted by commas, semicolons, tabs or bars.
+    Csv,
+    /// JSON, in one piece or in lines.
+    Json,
+    /// LaTeX.
+    Latex,
+    /// AsciiDoc.
+    Asciidoc,
+    /// reStructuredText.
+    Rst,
+    /// Subtitles, SRT and WebVTT.
+    Subtitles,
 }
 
 /// The normal form of a file: text, and where in it things are. All spans are byte offsets into `text`, ascending.
@@ -74,7 +86,7 @@ pub struct Document {
     pub created_unix_ms: Option<i64>,
     /// ISO 639-1 where it has one, else ISO 639-3; `None` where the text is too short to tell.
     pub language: Option<String>,
-    /// The stored text. For UTF-8 Markdown and text the file's bytes exactly (a byte order mark included).
+    /// The stored text. For UTF-8 Markdown, text, CSV, other markup and source code the file's bytes exactly (a byte order mark included).
     pub text: String,
     /// Headings in order.
     pub headings: Vec<Heading>,

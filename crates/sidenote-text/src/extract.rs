@@ -3,8 +3,8 @@
 use crate::markdown::fold_white;
 use crate::members::{self, Opened};
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, docx, epub, html, language, mail, markdown, mbox, msg,
-    notebook, odf, ods, office97, pdf, plain, pptx, rtf, xlsx, xml,
+    Document, ExtractError, Extracted, Format, SourceFile, asciidoc, csv, docx, epub, html, language, latex, mail,
+    markdown, mbox, msg, notebook, odf, ods, office97, pdf, plain, pptx, rst, rtf, xlsx, xml,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -52,6 +52,11 @@ pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimi
         Format::Epub => epub::read(source.bytes, limits)?,
         Format::Xml => xml::read(source.bytes, limits)?,
         Format::Notebook => notebook::read(source.bytes, limits)?,
+        Format::Csv => csv::read(source.bytes, limits)?,
+        Format::Latex => latex::read(source.bytes, limits)?,
+        Format::Asciidoc => asciidoc::read(source.bytes, limits)?,
+        Format::Rst => rst::read(source.bytes, limits)?,
+        Format::Json | Format::Subtitles => plain::of_markup(format, source.bytes, limits, |_| Vec::new())?,
     };
     Ok(document.into())
 }

@@ -48,6 +48,12 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
         "mbox" | "mbx" => Format::Mbox,
         "xml" | "rss" | "atom" | "rdf" | "dbk" | "docbook" | "tei" | "fb2" | "opml" => Format::Xml,
         "ipynb" => Format::Notebook,
+        "csv" | "tsv" | "tab" | "psv" => Format::Csv,
+        "json" | "jsonl" | "ndjson" | "geojson" | "jsonld" | "json5" => Format::Json,
+        "tex" | "latex" | "ltx" => Format::Latex,
+        "adoc" | "asciidoc" => Format::Asciidoc,
+        "rst" | "rest" => Format::Rst,
+        "vtt" | "srt" => Format::Subtitles,
         "ics" | "vcf" => return Err(ExtractError::Unsupported(format!("`.{extension}` file"))),
         "pdf" => Format::Pdf,
         "" if starts_as_html(bytes) => Format::Html,
@@ -105,7 +111,7 @@ mod tests {
     fn the_name_decides_between_texts() {
         assert_eq!(detect("Notes.MD", b"a"), Ok(Format::Markdown));
         assert_eq!(detect("x.htm", b"a"), Ok(Format::Html));
-        assert_eq!(detect("x.csv", b"a;b"), Ok(Format::Text));
+        assert_eq!(detect("x.csv", b"a;b"), Ok(Format::Csv));
         assert_eq!(detect("LICENSE", b"a"), Ok(Format::Text));
         assert_eq!(detect("page", b"\n<!DOCTYPE html><p>a"), Ok(Format::Html));
         assert_eq!(detect("page.txt", b"<html>shown as source"), Ok(Format::Text));

@@ -8,11 +8,13 @@
 //! The byte span of a chunk rides in the type from here to the citation: `document.text[chunk.span] == chunk.text`.
 
 mod archive;
+mod asciidoc;
 mod builder;
 mod chart;
 mod chunk;
 mod chunk_cut;
 mod chunk_prefix;
+mod csv;
 mod document;
 mod docx;
 mod docx_body;
@@ -28,6 +30,7 @@ mod html;
 mod html_filter;
 mod html_text;
 mod language;
+mod latex;
 mod mail;
 mod markdown;
 mod mbox;
@@ -50,6 +53,7 @@ mod pdf_layout;
 mod pdf_text;
 mod plain;
 mod pptx;
+mod rst;
 mod rtf;
 mod rtf_encoding;
 mod sentence;

@@ -31,6 +31,26 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     })
 }
 
+/// Reads a text of another format that is stored as it is, with the headings that `find` sees in it. The outermost names the
+/// document where nothing else does.
+pub(crate) fn of_markup(
+    format: Format,
+    bytes: &[u8],
+    limits: &ExtractLimits,
+    find: impl FnOnce(&str) -> Vec<Heading>,
+) -> Result<Document, ExtractError> {
+    let decoded = encoding::decode(bytes, None);
+    extract::check_length(&decoded.text, limits)?;
+    let text = decoded.text.into_owned();
+    let headings = find(&text);
+    Ok(Document {
+        title: headings.iter().min_by_key(|heading| heading.level).map(|heading| heading.title.clone()),
+        warnings: decoded.warning.into_iter().collect(),
+        headings,
+        ..Document::of_text(format, text)
+    })
+}
+
 /// What a letter or mail says it is about, when it begins with lines such as `From: Ruth`.
 fn subject(text: &str) -> Option<String> {
     let mut fields = 0;
@@ -154,7 +174,7 @@ fn rule_of(line: &str) -> Option<(char, usize)> {
 }
 
 /// Lines with the offset of each, line breaks excluded.
-fn lines_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn lines_of(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut offset = 0;
     text.split_inclusive('\n').map(move |line| {
         let start = offset;

@@ -323,18 +323,22 @@ impl<'a> Run<'a> {
     /// of such files.
     fn forget_gone(&mut self, walk: &Walk, show: &mut Show<'_>) -> Result<(), Error> {
         let request = self.ingestion.request;
-        // A file that is still there but is ignored or hidden now is gone from the folder as it is read.
         let renamed = std::mem::take(&mut self.renamed);
         let is_narrowed = !request.include.is_empty() || !request.exclude.is_empty();
-        let is_gone = |path: &Path| {
-            !renamed.contains(path)
-                && walk.files.binary_search_by(|found| found.path.as_path().cmp(path)).is_err()
-                && !walk.failed.iter().any(|(failed, _)| failed == path)
-                && !(is_narrowed && path.exists())
+        // A file that is still there but is ignored or hidden now is gone from the folder as it is read; not so one that only
+        // this request leaves out.
+        let is_there = |path: &Path| {
+            renamed.contains(path)
+                || walk.files.binary_search_by(|found| found.path.as_path().cmp(path)).is_ok()
+                || walk.failed.iter().any(|(failed, _)| failed == path)
+                || is_narrowed && path.exists()
         };
         for root in &walk.roots {
             let below: Vec<(&Path, &KnownFile)> = self.known.below(root).collect();
             let is_empty = !walk.files.iter().any(|found| found.path.starts_with(root));
+            if is_empty && is_narrowed {
+                continue;
+            }
             if is_empty && !below.is_empty() && !request.allow_empty_root {
                 let reason = format!(
                     "the folder holds no file, and {} of its files are known; nothing was removed, because this is \
@@ -344,13 +348,13 @@ impl<'a> Run<'a> {
                 self.fail(root, None, &reason, show)?;
                 continue;
             }
-            for path in self.known.failures_below(root).filter(|path| is_gone(path)) {
+            for path in self.known.failures_below(root).filter(|path| !is_there(path)) {
                 self.writer.clear_failure(&request.collection, path)?;
             }
             if request.keep_missing {
                 continue;
             }
-            let gone: Vec<(&Path, &KnownFile)> = below.into_iter().filter(|(path, _)| is_gone(path)).collect();
+            let gone: Vec<(&Path, &KnownFile)> = below.into_iter().filter(|(path, _)| !is_there(path)).collect();
             let documents: Vec<DocumentId> = gone.iter().flat_map(|(_, file)| file.documents.iter().copied()).collect();
             self.writer.remove(&documents)?;
             self.report.removed += gone.len();
