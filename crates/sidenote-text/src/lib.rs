@@ -13,6 +13,7 @@ mod builder;
 mod chunk;
 mod chunk_cut;
 mod chunk_prefix;
+mod code;
 mod csv;
 mod document;
 mod encoding;
