@@ -69,6 +69,8 @@ pub enum Format {
     Rst,
     /// Subtitles, SRT and WebVTT.
     Subtitles,
+    /// Program code of a language whose grammar is known.
+    Code,
 }
 
 /// The normal form of a file: text, and where in it things are. All spans are byte offsets into `text`, ascending.

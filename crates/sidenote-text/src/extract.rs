@@ -1,10 +1,11 @@
 //! A file becomes a document.
 
+use crate::format::extension_of;
 use crate::markdown::fold_white;
 use crate::members::{self, Opened};
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, asciidoc, csv, docx, epub, html, language, latex, mail,
-    markdown, mbox, msg, notebook, odf, ods, office97, pdf, plain, pptx, rst, rtf, xlsx, xml,
+    Document, ExtractError, Extracted, Format, SourceFile, asciidoc, code, csv, docx, epub, html, language, latex,
+    mail, markdown, mbox, msg, notebook, odf, ods, office97, pdf, plain, pptx, rst, rtf, xlsx, xml,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -56,6 +57,7 @@ pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimi
         Format::Latex => latex::read(source.bytes, limits)?,
         Format::Asciidoc => asciidoc::read(source.bytes, limits)?,
         Format::Rst => rst::read(source.bytes, limits)?,
+        Format::Code => code::read(source.bytes, &extension_of(source.name), limits)?,
         Format::Json | Format::Subtitles => plain::of_markup(format, source.bytes, limits, |_| Vec::new())?,
     };
     Ok(document.into())

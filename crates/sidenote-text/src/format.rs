@@ -3,7 +3,7 @@
 //! Seam for `infer`, a table of magic numbers. It is pure and total; but two letters at the start of a text ("BM", "MZ")
 //! match formats too, so its word counts only for bytes that are not text, and to name what was refused.
 
-use crate::{ExtractError, Format, SourceFile, encoding, epub, mail, mbox, msg, office_format};
+use crate::{ExtractError, Format, SourceFile, code, encoding, epub, mail, mbox, msg, office_format};
 
 /// How far into a file named `.pdf` its header may lie; viewers accept as much.
 const PDF_HEADER_WINDOW_BYTES: usize = 1024;
@@ -54,6 +54,7 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
         "adoc" | "asciidoc" => Format::Asciidoc,
         "rst" | "rest" => Format::Rst,
         "vtt" | "srt" => Format::Subtitles,
+        extension if code::is_known(extension) => Format::Code,
         "ics" | "vcf" => return Err(ExtractError::Unsupported(format!("`.{extension}` file"))),
         "pdf" => Format::Pdf,
         "" if starts_as_html(bytes) => Format::Html,
@@ -63,7 +64,7 @@ pub fn detect_format(source: &SourceFile<'_>) -> Result<Format, ExtractError> {
 }
 
 /// Lower-case extension, empty where there is none.
-fn extension_of(name: &str) -> String {
+pub(crate) fn extension_of(name: &str) -> String {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     match file.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => extension.to_ascii_lowercase(),

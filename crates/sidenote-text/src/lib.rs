@@ -14,6 +14,7 @@ mod chart;
 mod chunk;
 mod chunk_cut;
 mod chunk_prefix;
+mod code;
 mod csv;
 mod document;
 mod docx;

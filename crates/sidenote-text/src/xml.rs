@@ -385,8 +385,11 @@ impl<'a> Walker<'a> {
             "content" | "encoded" => entry.content = text,
             "author" | "creator" | "contributor" | "category" | "pubDate" | "published" | "date" => {
                 let text = fold_white(&text);
-                if !text.is_empty() {
-                    entry.fields.push(format!("{name}: {text}"));
+                let label = format!("{name}: ");
+                match entry.fields.last_mut().filter(|last| last.starts_with(&label)) {
+                    _ if text.is_empty() => {}
+                    Some(last) => last.push_str(&format!(", {text}")),
+                    None => entry.fields.push(label + &text),
                 }
             }
             _ => {}
@@ -510,10 +513,13 @@ mod tests {
     #[test]
     fn feeds_are_read_entry_by_entry() {
         let source = "<rss><channel><title>News</title><link>https://x</link><item><title>One &amp;amp; all</title>\
-                      <creator>Ruth</creator><description>short</description><encoded>&lt;p&gt;The &lt;b&gt;long&lt;/b&gt; text</encoded></item>\
+                      <creator>Ruth</creator><category>a</category><category>b</category><description>short</description><encoded>&lt;p&gt;The &lt;b&gt;long&lt;/b&gt; text</encoded></item>\
                       <item><title>Two</title><description>Only this.</description></item></channel></rss>";
         let document = read_xml(source);
-        assert_eq!(document.text, "News\n\nOne & all\n\ncreator: Ruth\n\nThe long text\n\nTwo\n\nOnly this.");
+        assert_eq!(
+            document.text,
+            "News\n\nOne & all\n\ncreator: Ruth\ncategory: a, b\n\nThe long text\n\nTwo\n\nOnly this."
+        );
         assert_eq!(document.headings.iter().map(|heading| heading.level).collect::<Vec<_>>(), [1, 2, 2]);
         let atom = "<feed><title>News</title><entry><title>One</title><content type='xhtml'><div><p>a</p><p>b</p></div></content></entry></feed>";
         assert_eq!(read_xml(atom).text, "News\n\nOne\n\na b");
