@@ -2,12 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
-use super::sandbox::{Sandbox, check_schema};
+use super::sandbox::{Sandbox, check_schema, files_below};
 
 #[test]
 fn a_damaged_index_is_found_and_mended() {
@@ -173,13 +172,4 @@ fn killed_at_any_instant_an_ingest_loses_nothing_it_reported() {
     assert!(survived < kills, "no ingest was cut off");
     assert_eq!(sandbox.run(["doctor"]).code, 0);
     assert!(!sandbox.data().join("restoring").exists());
-}
-
-fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
 }

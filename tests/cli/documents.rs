@@ -1,6 +1,6 @@
 //! Ingest, status, documents, remove.
 
-use super::sandbox::Sandbox;
+use super::sandbox::{Sandbox, files_below};
 
 fn counts(value: &serde_json::Value) -> [u64; 4] {
     ["added", "updated", "unchanged", "removed"].map(|name| value[name].as_u64().unwrap())
@@ -249,13 +249,4 @@ fn a_watched_folder_is_read_again_when_something_changes() {
     assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     reader.join().unwrap();
-}
-
-fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
 }

@@ -168,6 +168,16 @@ pub(super) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// All files below a folder.
+pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
 /// Checks `value` against the committed schema of that name.
 pub(super) fn check_schema(name: &str, value: &Value) {
     let file = repository().join(format!("crates/sidenote-http/schema/{name}.json"));

@@ -106,7 +106,10 @@ impl PathNames {
         if let Some(page) = page {
             place.push_str(&format!(", p. {page}"));
         }
-        for title in heading {
+        // The name of a sheet or the title of a slide may be the heading too.
+        let is_said = |title: &str| part.is_some_and(|part| part.ends_with(title));
+        for title in heading.iter().enumerate().filter(|(at, title)| *at > 0 || !is_said(title)).map(|(_, title)| title)
+        {
             place.push_str(&format!(" › {}", one_line(title)));
         }
         place

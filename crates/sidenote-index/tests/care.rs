@@ -90,7 +90,7 @@ fn what_is_made_from_the_database_is_mended() {
     fill(folder.path());
     // A segment that lost its end is not trusted, and the full-text index of another moment neither.
     let graph =
-        files_below(&folder.path().join("vectors")).into_iter().find(|file| file.to_string_lossy().ends_with(".data"));
+        all_files(&folder.path().join("vectors")).into_iter().find(|file| file.to_string_lossy().ends_with(".data"));
     let graph = graph.unwrap();
     let bytes = fs_err::read(&graph).unwrap();
     fs_err::write(&graph, &bytes[..bytes.len() / 2]).unwrap();
@@ -157,13 +157,4 @@ fn a_file_that_is_no_backup_changes_nothing() {
         assert!(failed(folder.path()).is_empty());
         assert!(!folder.path().join("restoring").exists());
     }
-}
-
-fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs_err::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
 }

@@ -77,7 +77,7 @@ fn work(folder: &Path, stored: &mut BTreeMap<String, String>) -> Result<(), Inde
 #[test]
 fn whatever_write_fails_first_nothing_reported_is_lost() {
     if SmallDisk::new(64).is_none() {
-        eprintln!("SKIPPED: this user may not mount a file system");
+        eprintln!("not run: this user may not mount a file system");
         return;
     }
     let mut failures = 0;
