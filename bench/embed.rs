@@ -11,16 +11,21 @@
 //! its own, this program started a second time, because ONNX Runtime allows one environment in a process.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use serde::{Deserialize, Serialize};
 use sidenote_model::{Embedder, EmbedderOptions, OnnxEmbedder, OnnxModelPaths};
-use sidenote_text::{ChunkOptions, ExtractLimits, SourceFile, TokenCounter, chunk_document, extract};
+use sidenote_text::{ChunkOptions, ExtractLimits, SourceFile, chunk_document, extract};
 
+#[allow(dead_code, reason = "each program uses some of it")]
+#[path = "support/corpus.rs"]
+mod corpus;
+#[allow(dead_code, reason = "each program uses some of it")]
+#[path = "support/machine.rs"]
 mod machine;
 
 /// The ways fastembed is called. The first is what its README shows.
@@ -35,7 +40,7 @@ const REST: Duration = Duration::from_millis(300);
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "figures to stdout, progress to stderr")]
 fn main() -> Result<(), Box<dyn Error>> {
-    let paths = model_paths();
+    let paths = machine::embedder_paths();
     if std::env::args().nth(1).as_deref() == Some(PEER) {
         return serve_fastembed(&paths);
     }
@@ -245,16 +250,6 @@ impl Options {
     }
 }
 
-fn model_paths() -> OnnxModelPaths {
-    let models = machine::models_folder();
-    let model = models.join("all-minilm-l6-v2-int8");
-    OnnxModelPaths {
-        model: model.join("model.onnx"),
-        tokenizer: model.join("tokenizer.json"),
-        runtime: models.join("onnxruntime-1.31.1").join("libonnxruntime.so.1.31.1"),
-    }
-}
-
 /// fastembed with its own defaults: all cores, 512 positions. Only the pooling is named, because the model wants the mean.
 fn load_fastembed(paths: &OnnxModelPaths) -> Result<TextEmbedding, Box<dyn Error>> {
     let files = TokenizerFiles {
@@ -271,63 +266,15 @@ fn load_fastembed(paths: &OnnxModelPaths) -> Result<TextEmbedding, Box<dyn Error
 
 /// Texts as ingest would embed them.
 fn sample_chunks(options: &Options, embedder: &OnnxEmbedder) -> Result<Vec<String>, Box<dyn Error>> {
-    let mut random = Random(options.seed);
-    let mut lines = read_lines(&options.corpus)?;
-    random.shuffle(&mut lines);
-    let counter = Counter(embedder);
+    let counter = corpus::Counter(embedder);
     let mut chunks = Vec::new();
-    for line in lines.iter().take(options.documents) {
-        let entry: serde_json::Value = serde_json::from_str(line)?;
-        let text = entry["text"].as_str().ok_or("a line without `text`")?;
-        let name = entry["_id"].as_str().ok_or("a line without `_id`")?;
-        let extracted = extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default())?;
+    for (name, text) in corpus::sample(&options.corpus, options.documents, options.seed)? {
+        let extracted = extract(&SourceFile { name: &name, bytes: text.as_bytes() }, &ExtractLimits::default())?;
         let document = extracted.into_first().ok_or("a text that gives no document")?;
         let cut = chunk_document(&document, &counter, &ChunkOptions::default());
         chunks.extend(cut.iter().map(sidenote_text::Chunk::embedded_text));
     }
-    random.shuffle(&mut chunks);
+    corpus::Random(options.seed).shuffle(&mut chunks);
     chunks.truncate(options.chunks);
     if chunks.is_empty() { Err("the corpus holds no text".into()) } else { Ok(chunks) }
-}
-
-fn read_lines(path: &Path) -> Result<Vec<String>, Box<dyn Error>> {
-    let file = fs_err::File::open(path)?;
-    let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "gz") {
-        Box::new(flate2::read::MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    };
-    Ok(BufReader::new(reader).lines().collect::<Result<_, _>>()?)
-}
-
-struct Counter<'a>(&'a OnnxEmbedder);
-
-impl TokenCounter for Counter<'_> {
-    fn count_tokens(&self, text: &str) -> usize {
-        self.0.count_tokens(text)
-    }
-
-    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
-        self.0.token_offsets(text)
-    }
-}
-
-/// splitmix64: the same seed gives the same sample on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let place = usize::try_from(self.next() % (last as u64 + 1)).unwrap_or(0);
-            items.swap(last, place);
-        }
-    }
 }

@@ -21,6 +21,8 @@ use sidenote_model::{
     ChatMessage, GenerateRequest, Generator, LlamaGenerator, LlamaOptions, Prompt, Role, TokenId, cpu,
 };
 
+#[allow(dead_code, reason = "each program uses some of it")]
+#[path = "support/machine.rs"]
 mod machine;
 
 #[derive(Deserialize)]

@@ -56,26 +56,6 @@ impl DenseView {
             && self.segments_generation == state.segments_generation
     }
 
-    /// Vectors that are in no segment.
-    pub(crate) fn tail_nodes(&self) -> &[Node] {
-        self.tail.nodes()
-    }
-
-    /// Segments that could not be loaded.
-    pub(crate) fn broken_segments(&self) -> Vec<i64> {
-        self.broken.iter().copied().collect()
-    }
-
-    /// Loaded segments with the number of vectors they hold and of those that are still in use.
-    pub(crate) fn segment_counts(&self) -> Vec<(i64, usize, usize)> {
-        self.segments.iter().map(|(generation, segment)| (*generation, segment.len(), segment.live())).collect()
-    }
-
-    /// Vectors of a segment that are still in use.
-    pub(crate) fn live_nodes(&self, generation: i64) -> Vec<Node> {
-        self.segments.get(&generation).map(HnswSegment::live_nodes).unwrap_or_default()
-    }
-
     /// Brings `old` (or nothing) in line with the database.
     pub(crate) async fn follow(
         reader: &Reader,

@@ -12,6 +12,7 @@
 //! - A filter that lets little through makes it visit the whole graph. Then the few are compared one by one.
 //! - It logs through `log` and prints; nothing of a document reaches it but numbers.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +41,9 @@ const MANIFEST: &str = "manifest.json";
 const NARROW_SHARE: usize = 20;
 /// Nor one that lets at most this many through.
 const NARROW_COUNT: u64 = 1_000;
+
+/// Vectors read from the database at a time while a graph is built.
+const FETCHED_AT_A_TIME: usize = 4_096;
 
 /// How a graph is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,13 +98,15 @@ pub(crate) struct HnswSegment {
 }
 
 impl HnswSegment {
-    /// Builds a segment and puts it on the disk. `vectors` are distinct unit vectors, ascending by node.
+    /// Builds a segment and puts it on the disk. `nodes` are ascending; `fetch` gives their vectors, distinct and of length
+    /// 1, some at a time, so that they need not be held beside the graph, which has a copy.
     pub(crate) fn write(
         folder: &Path,
         store: &str,
         model: &ModelRow,
         generation: i64,
-        vectors: &[(Node, Vec<f32>)],
+        nodes: &[Node],
+        mut fetch: impl FnMut(&[Node]) -> Result<Vec<(Node, Vec<f32>)>, IndexError>,
         build: Build,
     ) -> Result<(), IndexError> {
         let failed = |reason: String| IndexError::Segment { path: folder.to_owned(), reason };
@@ -110,28 +116,32 @@ impl HnswSegment {
             let links = build.max_links.clamp(2, 255);
             let mut graph = Hnsw::<f32, UnitDistance>::new(
                 links,
-                vectors.len(),
+                nodes.len(),
                 MAX_LAYERS,
                 build.ef_construction.max(1),
                 UnitDistance,
             );
             graph.set_keeping_pruned(true);
-            for number in shuffled(vectors.len()) {
-                graph.insert_slice((&vectors[number].1, number));
+            for numbers in shuffled(nodes.len()).chunks(FETCHED_AT_A_TIME) {
+                let some: Vec<Node> = numbers.iter().map(|&number| nodes[number]).collect();
+                let vectors: HashMap<Node, Vec<f32>> = fetch(&some)?.into_iter().collect();
+                for &number in numbers {
+                    let missing = || failed(format!("the database has no vector {}", nodes[number]));
+                    graph.insert_slice((vectors.get(&nodes[number]).ok_or_else(missing)?, number));
+                }
             }
-            graph.file_dump(folder, BASENAME).map_err(|error| error.to_string())
+            match graph.file_dump(folder, BASENAME).map_err(|error| error.to_string()) {
+                Ok(name) if name == BASENAME => Ok(()),
+                Ok(name) => Err(failed(format!("the graph was written as `{name}`"))),
+                Err(reason) if reason.contains("No space left") => {
+                    Err(IndexError::DiskFull { path: folder.to_owned() })
+                }
+                Err(reason) => Err(failed(reason)),
+            }
         }));
-        match dumped {
-            Ok(Ok(name)) if name == BASENAME => {}
-            Ok(Ok(name)) => return Err(failed(format!("the graph was written as `{name}`"))),
-            Ok(Err(reason)) if reason.contains("No space left") => {
-                return Err(IndexError::DiskFull { path: folder.to_owned() });
-            }
-            Ok(Err(reason)) => return Err(failed(reason)),
-            Err(_) => return Err(failed("the library panicked".to_owned())),
-        }
-        let nodes: Vec<u8> = vectors.iter().flat_map(|(node, _)| node.to_le_bytes()).collect();
-        write_synced(&folder.join(NODES), &nodes)?;
+        dumped.map_err(|_| failed("the library panicked".to_owned()))??;
+        let list: Vec<u8> = nodes.iter().flat_map(|node| node.to_le_bytes()).collect();
+        write_synced(&folder.join(NODES), &list)?;
         crate::crash::point("segment-before-manifest");
         let mut sums = Vec::new();
         for name in [format!("{BASENAME}.hnsw.graph"), format!("{BASENAME}.hnsw.data"), NODES.to_owned()] {
@@ -145,7 +155,7 @@ impl HnswSegment {
             generation,
             model: model.sha256_hex.clone(),
             dimensions: model.dimensions,
-            vectors: vectors.len(),
+            vectors: nodes.len(),
             build,
             files: sums,
         };
@@ -161,14 +171,8 @@ impl HnswSegment {
         Ok(())
     }
 
-    /// Loads a segment after all of it was checked. The error is words for the log.
-    pub(crate) fn load(
-        folder: &Path,
-        store: &str,
-        model: &ModelRow,
-        generation: i64,
-        ef_search: usize,
-    ) -> Result<Self, String> {
+    /// Checks every byte of a segment; returns its nodes, ascending. The error is words for the log.
+    pub(crate) fn verify(folder: &Path, store: &str, model: &ModelRow, generation: i64) -> Result<Vec<Node>, String> {
         let bytes = fs::read(folder.join(MANIFEST)).map_err(|error| error.to_string())?;
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
         if manifest.store != store
@@ -198,6 +202,18 @@ impl HnswSegment {
         if nodes.len() != manifest.vectors || !nodes.is_sorted_by(|left, right| left < right) {
             return Err("its list of nodes does not fit its manifest".to_owned());
         }
+        Ok(nodes)
+    }
+
+    /// Loads a segment after all of it was checked. The error is words for the log.
+    pub(crate) fn load(
+        folder: &Path,
+        store: &str,
+        model: &ModelRow,
+        generation: i64,
+        ef_search: usize,
+    ) -> Result<Self, String> {
+        let nodes = Self::verify(folder, store, model, generation)?;
         let loaded = catch_unwind(AssertUnwindSafe(|| {
             // The loader must outlive the graph by its signature, though the graph keeps nothing of it when nothing is
             // mapped. It is a path and some numbers; a process loads few segments.
@@ -205,28 +221,14 @@ impl HnswSegment {
             loader.load_hnsw::<f32, UnitDistance>().map_err(|error| error.to_string())
         }));
         let graph = loaded.map_err(|_| "the library panicked".to_owned())??;
-        let points = points_of(&graph, nodes.len(), manifest.dimensions)?;
-        Ok(Self { graph, points, nodes, removed: RoaringBitmap::new(), dimensions: manifest.dimensions, ef_search })
+        let points = points_of(&graph, nodes.len(), model.dimensions)?;
+        Ok(Self { graph, points, nodes, removed: RoaringBitmap::new(), dimensions: model.dimensions, ef_search })
     }
 
     /// Marks as removed what `in_use` does not know.
     pub(crate) fn keep_only(&mut self, in_use: impl Fn(Node) -> bool) {
         self.removed =
             (0_u32..).zip(&self.nodes).filter(|(_, node)| !in_use(**node)).map(|(number, _)| number).collect();
-    }
-
-    /// Number of vectors in use.
-    pub(crate) fn live(&self) -> usize {
-        self.nodes.len().saturating_sub(usize::try_from(self.removed.len()).unwrap_or(usize::MAX))
-    }
-
-    /// The nodes in use, ascending.
-    pub(crate) fn live_nodes(&self) -> Vec<Node> {
-        (0_u32..)
-            .zip(&self.nodes)
-            .filter(|(number, _)| !self.removed.contains(*number))
-            .map(|(_, node)| *node)
-            .collect()
     }
 
     /// Takes back a removal, where the vector is held.

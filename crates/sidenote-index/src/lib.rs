@@ -24,6 +24,7 @@ mod hnsw;
 mod index;
 mod keep;
 mod runtime;
+mod seal;
 mod sqlite;
 mod tantivy;
 mod types;

@@ -10,18 +10,20 @@ use crate::check::{self, Check};
 use crate::error::IndexError;
 use crate::files::{self, WriterLock};
 use crate::hnsw::{Build, HnswSegment};
-use crate::index::{Inner, VectorMode};
+use crate::index::Inner;
 use crate::keep::{self, Standing};
-use crate::sqlite::{self, PutRows, SegmentRow, Writer};
+use crate::seal::{Plan, Segments};
+use crate::sqlite::{self, ModelRow, PutRows, SegmentRow, Writer};
 use crate::tantivy::{LexicalFailure, LexicalWriter};
+use crate::vector::Node;
 use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint, NewChunk, NewDocument, PutReport};
 
 /// What [`IndexWriter::seal`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealReport {
-    /// Vectors in the new segment; 0 where none was made.
+    /// Vectors in the new segments; 0 where none was made.
     pub sealed_vectors: usize,
-    /// Segments that it replaces.
+    /// Segments that they replace.
     pub replaced_segments: usize,
 }
 
@@ -51,6 +53,7 @@ pub struct IndexWriter {
     writer: Option<Writer>,
     /// Open from the first commit on: dropping it would abandon merges.
     lexical: Option<LexicalWriter>,
+    segments: Segments,
     /// Last, so that everything is closed before another writer begins.
     _lock: WriterLock,
 }
@@ -74,7 +77,7 @@ impl IndexWriter {
     pub(crate) fn open(inner: Arc<Inner>) -> Result<Self, IndexError> {
         let lock = WriterLock::take(&inner.layout)?;
         let writer = inner.open_writer()?;
-        let mut open = Self { inner, writer: Some(writer), lexical: None, _lock: lock };
+        let mut open = Self { inner, writer: Some(writer), lexical: None, segments: Segments::default(), _lock: lock };
         keep::remove_strays(&open.inner)?;
         if open.inner.state()?.purge_pending {
             tracing::info!("a purge that was interrupted is done again");
@@ -257,68 +260,55 @@ impl IndexWriter {
         keep::rebuild_lexical(&self.inner, &self.writer()?)
     }
 
+    /// Vectors that [`IndexWriter::seal`] would build segments of now; 0 where nothing is worth it.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn vectors_to_seal(&mut self) -> Result<usize, IndexError> {
+        Ok(self.plan_seal()?.map_or(0, |(_, plan)| plan.built.iter().map(Vec::len).sum()))
+    }
+
+    fn plan_seal(&mut self) -> Result<Option<(ModelRow, Plan)>, IndexError> {
+        let Some(model) = self.inner.model()? else { return Ok(None) };
+        Ok(self.segments.plan(&self.inner, &model)?.map(|plan| (model, plan)))
+    }
+
     /// Seals vectors into an HNSW segment where the options ask for it and it is worth it: some milliseconds for each
-    /// vector. Smaller segments, and those with many removed vectors, are merged into the new one.
+    /// vector. Where there are several of a size, or some with many removed vectors, they are merged.
     ///
     /// # Errors
     /// [`IndexError::Segment`], [`IndexError::DiskFull`]; searches go on without the segment.
     pub fn seal(&mut self) -> Result<SealReport, IndexError> {
-        let Some(model) = self.inner.model()? else { return Ok(SealReport::default()) };
-        let options = self.inner.options.clone();
-        if options.vector == VectorMode::Exact {
-            return Ok(SealReport::default());
-        }
-        let (tail, broken, counts) = self
-            .inner
-            .with_dense(&model, |view| (view.tail_nodes().to_vec(), view.broken_segments(), view.segment_counts()))?;
-        let sealed: usize = counts.iter().map(|(_, _, live)| live).sum();
-        if options.vector == VectorMode::Auto && tail.len() + sealed < options.hnsw_min_vectors {
-            return Ok(SealReport::default());
-        }
-        let stale = |&(_, held, live): &(i64, usize, usize)| (held - live) * 5 > held;
-        let worth = options.seal_min_vectors.max(2).max(sealed / 10);
-        if tail.len() < worth && broken.is_empty() && !counts.iter().any(stale) {
-            return Ok(SealReport::default());
-        }
-        // Segments grow by merging with what is not smaller than themselves: a vector is built in a logarithmic number
-        // of times.
-        let mut merged = broken;
-        let mut nodes = tail;
-        let mut by_size = counts;
-        by_size.sort_unstable_by_key(|(_, _, live)| *live);
-        for segment in by_size {
-            if segment.2 <= nodes.len() || stale(&segment) {
-                nodes.extend(self.inner.with_dense(&model, |view| view.live_nodes(segment.0))?);
-                merged.push(segment.0);
-            }
-        }
-        nodes.sort_unstable();
-        nodes.dedup();
-        let replaced_segments = merged.len();
-        let report = if nodes.len() < 2 {
-            self.replace_segments(merged, None)?;
-            SealReport { sealed_vectors: 0, replaced_segments }
-        } else {
+        let Some((model, plan)) = self.plan_seal()? else { return Ok(SealReport::default()) };
+        let options = &self.inner.options;
+        let build = Build { max_links: options.max_links, ef_construction: options.ef_construction };
+        let uuid = self.inner.state()?.uuid;
+        let fetch = |nodes: &[Node]| {
             let reader = self.inner.reader.clone();
             let ids: Vec<i64> = nodes.iter().map(|node| node.cast_signed()).collect();
-            let vectors = self.inner.sqlite.wait(async move { reader.vectors(&ids).await })?;
+            self.inner.sqlite.wait(async move { reader.vectors(&ids).await })
+        };
+        let mut rows = Vec::new();
+        for nodes in &plan.built {
             let writer = self.writer()?;
             let generation = self.inner.sqlite.wait(async move { writer.next_segment_generation().await })?;
             let folder = self.inner.layout.segment(generation);
-            let build = Build { max_links: options.max_links, ef_construction: options.ef_construction };
-            HnswSegment::write(&folder, &self.inner.state()?.uuid, &model, generation, &vectors, build)?;
-            crate::crash::point("segment-before-note");
-            self.replace_segments(merged, Some(SegmentRow { generation, vectors: vectors.len() as u64 }))?;
-            SealReport { sealed_vectors: vectors.len(), replaced_segments }
+            HnswSegment::write(&folder, &uuid, &model, generation, nodes, fetch, build)?;
+            rows.push(SegmentRow { generation, vectors: nodes.len() as u64 });
+        }
+        crate::crash::point("segment-before-note");
+        let report = SealReport {
+            sealed_vectors: plan.built.iter().map(Vec::len).sum(),
+            replaced_segments: plan.replaced.len(),
         };
-        self.inner.with_dense(&model, |_| ())?;
+        self.replace_segments(plan.replaced, rows)?;
         Ok(report)
     }
 
     /// Replaces segments in the database, then removes their folders.
-    fn replace_segments(&self, old: Vec<i64>, new: Option<SegmentRow>) -> Result<(), IndexError> {
+    fn replace_segments(&self, old: Vec<i64>, new: Vec<SegmentRow>) -> Result<(), IndexError> {
         let (writer, listed) = (self.writer()?, old.clone());
-        self.inner.sqlite.wait(async move { writer.replace_segments(&listed, new).await })?;
+        self.inner.sqlite.wait(async move { writer.replace_segments(&listed, &new).await })?;
         for generation in old {
             files::remove_folder(&self.inner.layout.segment(generation))?;
         }
@@ -342,18 +332,9 @@ impl IndexWriter {
         let dropped_vectors = self.inner.sqlite.wait(async move { writer.drop_unused_vectors().await })?;
         self.inner.forget_dense();
         if let Some(model) = self.inner.model()? {
-            let mut impure = self.inner.with_dense(&model, |view| {
-                let counts = view.segment_counts().into_iter().filter(|(_, held, live)| live < held);
-                counts.map(|(generation, _, _)| generation).chain(view.broken_segments()).collect::<Vec<_>>()
-            })?;
-            if self.inner.options.vector == VectorMode::Exact {
-                // Not loaded, so not known to be free of removed vectors.
-                let reader = self.inner.reader.clone();
-                let rows = self.inner.sqlite.wait(async move { reader.segments().await })?;
-                impure = rows.into_iter().map(|row| row.generation).collect();
-            }
+            let impure = self.segments.standing(&self.inner, &model)?.impure();
             if !impure.is_empty() {
-                self.replace_segments(impure, None)?;
+                self.replace_segments(impure, Vec::new())?;
             }
         }
         crate::crash::point("purge-before-lexical");
@@ -386,7 +367,7 @@ impl IndexWriter {
     pub fn repair(&mut self) -> Result<(), IndexError> {
         let (_, broken) = check::sort_segments(&self.inner)?;
         if !broken.is_empty() {
-            self.replace_segments(broken.into_iter().map(|(generation, _)| generation).collect(), None)?;
+            self.replace_segments(broken.into_iter().map(|(generation, _)| generation).collect(), Vec::new())?;
             self.inner.forget_dense();
         }
         self.rebuild()?;

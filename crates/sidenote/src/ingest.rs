@@ -89,6 +89,11 @@ pub enum IngestEvent<'a> {
         /// Chunks embedded so far.
         chunks_embedded: usize,
     },
+    /// Everything is stored and can be searched; what follows makes searches of many vectors faster.
+    Sealing {
+        /// Vectors that go into a segment.
+        vectors: usize,
+    },
 }
 
 /// What became of a file.

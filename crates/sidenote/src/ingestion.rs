@@ -96,7 +96,11 @@ impl Ingestion<'_> {
         }
         writer.commit()?;
         if !report.interrupted {
-            writer.seal()?;
+            let vectors = writer.vectors_to_seal()?;
+            if vectors > 0 {
+                show(IngestEvent::Sealing { vectors });
+                writer.seal()?;
+            }
         }
         report.failed.sort_by(|a, b| a.path.cmp(&b.path));
         report.seconds = begun.elapsed().as_secs_f64();

@@ -80,6 +80,9 @@ pub(super) fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Ou
             let what = format!("{files_done}/{files_total} files, {rate:.0} chunks/s");
             progress.update(bytes_done, bytes_total, &what);
         }
+        IngestEvent::Sealing { vectors } => {
+            progress.phase(&format!("all can be searched; building the vector index of {}", counted(vectors as u64, "vector")));
+        }
         IngestEvent::Warning { path, text } => progress.note(&format!("warning: {}: {text}", output.names.short(path))),
         IngestEvent::File { path, outcome, chunks } => {
             if output.verbose > 0 {

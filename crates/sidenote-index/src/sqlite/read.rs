@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use roaring::RoaringTreemap;
 use sidenote_text::{Page, Span};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -121,6 +122,23 @@ impl Reader {
             Ok(Page { number: u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0), span })
         };
         rows.iter().map(page).collect::<Result<_, _>>().map_err(|error| self.error(error))
+    }
+
+    /// The embeddings that chunks have.
+    pub(crate) async fn used_nodes(&self) -> Result<RoaringTreemap, IndexError> {
+        let (mut used, mut after) = (RoaringTreemap::new(), 0_i64);
+        loop {
+            let some: Vec<i64> = sqlx::query_scalar(
+                "SELECT DISTINCT embedding_id FROM chunks WHERE embedding_id > ? ORDER BY embedding_id LIMIT 65536",
+            )
+            .bind(after)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+            let Some(last) = some.last() else { return Ok(used) };
+            after = *last;
+            used.extend(some.into_iter().map(i64::cast_unsigned));
+        }
     }
 
     pub(crate) async fn vectors_of(&self, ids: &[ChunkId]) -> Result<Vec<(ChunkId, Vec<f32>)>, IndexError> {

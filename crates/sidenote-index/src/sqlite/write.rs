@@ -230,14 +230,14 @@ impl Writer {
     }
 
     /// Replaces the segments `old` by `new`.
-    pub(crate) async fn replace_segments(&self, old: &[i64], new: Option<SegmentRow>) -> Result<(), IndexError> {
+    pub(crate) async fn replace_segments(&self, old: &[i64], new: &[SegmentRow]) -> Result<(), IndexError> {
         let mut transaction = self.begin().await?;
         let work = async {
             sqlx::query("DELETE FROM segments WHERE generation IN (SELECT value FROM json_each(?))")
                 .bind(json_ids(old.iter().copied()))
                 .execute(&mut *transaction)
                 .await?;
-            if let Some(new) = new {
+            for new in new {
                 sqlx::query(
                     "INSERT INTO segments (generation, model_id, vectors) \
                      VALUES (?, (SELECT id FROM models ORDER BY id DESC LIMIT 1), ?)",

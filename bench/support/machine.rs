@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sidenote_model::OnnxModelPaths;
+
 /// Processor, cores and the features that the kernels use, in one line.
 pub(crate) fn describe() -> String {
     let info = fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -35,4 +37,22 @@ pub(crate) fn models_folder() -> PathBuf {
         },
         PathBuf::from,
     )
+}
+
+/// The default embedding model and its runtime.
+pub(crate) fn embedder_paths() -> OnnxModelPaths {
+    let models = models_folder();
+    let model = models.join("all-minilm-l6-v2-int8");
+    OnnxModelPaths {
+        model: model.join("model.onnx"),
+        tokenizer: model.join("tokenizer.json"),
+        runtime: models.join("onnxruntime-1.31.1").join("libonnxruntime.so.1.31.1"),
+    }
+}
+
+/// The most memory that a process (`self` or a number) held at a time, in MiB; 0 where the system does not say.
+pub(crate) fn peak_mib(process: &str) -> u64 {
+    let status = fs_err::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
