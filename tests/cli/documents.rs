@@ -1,6 +1,6 @@
 //! Ingest, status, documents, remove.
 
-use super::sandbox::{Sandbox, files_below};
+use super::sandbox::{Sandbox, files_below, models_folder};
 
 fn counts(value: &serde_json::Value) -> [u64; 4] {
     ["added", "updated", "unchanged", "removed"].map(|name| value[name].as_u64().unwrap())
@@ -249,4 +249,35 @@ fn a_watched_folder_is_read_again_when_something_changes() {
     assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     reader.join().unwrap();
+}
+
+#[test]
+fn another_embedding_model_takes_over_and_the_old_one_answers_until_then() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let chunks = sandbox.json(["status"]).1["chunks"].as_u64().unwrap();
+    // The same model under another name and with another hash: one byte more in its tokenizer's file.
+    let (known, other) = (models_folder().join("all-minilm-l6-v2-int8"), sandbox.path().join("other-model"));
+    fs_err::create_dir(&other).unwrap();
+    fs_err::copy(known.join("model.onnx"), other.join("model.onnx")).unwrap();
+    let tokenizer = fs_err::read_to_string(known.join("tokenizer.json")).unwrap();
+    fs_err::write(other.join("tokenizer.json"), format!("{tokenizer}\n")).unwrap();
+    sandbox.set("SIDENOTE_MODELS_EMBEDDER", &other);
+    let found = |sandbox: &Sandbox| sandbox.json(["search", "who pays for flights", "--mode", "dense"]);
+    assert_eq!(found(&sandbox).0, 0, "the model that made the index answers");
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, counts(&report), report["reembedded"].as_u64()), (0, [0, 0, 3, 0], Some(chunks)), "{report}");
+    assert_eq!(sandbox.json(["status"]).1["models"]["embedding"], "other-model");
+    assert_eq!(found(&sandbox).0, 0);
+    assert_eq!(sandbox.json(["doctor"]).0, 0);
+    assert_eq!(sandbox.json(["ingest", "docs"]).1["reembedded"], 0);
+    // The way back is the same; until then a model that is nowhere to be found is named.
+    sandbox.set("SIDENOTE_MODELS_EMBEDDER", "all-minilm-l6-v2-int8");
+    let (code, refused) = found(&sandbox);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (2, Some("model_mismatch")), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("other-model"), "{refused}");
+    let back = sandbox.run(["ingest", "docs"]);
+    assert!(back.stdout.contains("chunks embedded anew"), "{back:?}");
+    assert_eq!(found(&sandbox).0, 0);
 }

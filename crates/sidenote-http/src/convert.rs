@@ -155,6 +155,7 @@ impl From<&sidenote::IngestReport> for wire::IngestReport {
             removed: count(report.removed),
             failed: report.failed.iter().map(Into::into).collect(),
             chunks: count(report.chunks),
+            reembedded: count(report.reembedded),
             seconds: report.seconds,
         }
     }

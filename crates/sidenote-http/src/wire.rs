@@ -236,6 +236,8 @@ pub struct IngestReport {
     pub failed: Vec<FailedFile>,
     /// Chunks written.
     pub chunks: u64,
+    /// Chunks that were there and got a vector of another embedding model.
+    pub reembedded: u64,
     /// How long it took.
     pub seconds: f64,
 }

@@ -95,18 +95,18 @@ fn chunks(inner: &Inner) -> Result<(Finding, Vec<u64>), IndexError> {
 
 fn vectors(inner: &Inner) -> Result<Finding, IndexError> {
     let Some(model) = inner.model()? else { return Ok(Ok("none yet".to_owned())) };
-    let is_unit = |vector: &[f32]| {
+    let is_unit = |vector: &[f32], dimensions: usize| {
         let squares: f32 = vector.iter().map(|number| number * number).sum();
-        vector.len() == model.dimensions && (squares - 1.0).abs() < 1e-3
+        vector.len() == dimensions && (squares - 1.0).abs() < 1e-3
     };
     let (mut all, mut damaged, mut after) = (0_usize, 0_usize, 0);
     loop {
         let reader = inner.reader.clone();
         let vectors = inner.sqlite.wait(async move { reader.vectors_after(after, 4096).await })?;
-        let Some((last, _)) = vectors.last() else { break };
+        let Some((last, ..)) = vectors.last() else { break };
         after = *last;
         all += vectors.len();
-        damaged += vectors.iter().filter(|(_, vector)| !is_unit(vector)).count();
+        damaged += vectors.iter().filter(|(_, vector, dimensions)| !is_unit(vector, *dimensions)).count();
     }
     Ok(match damaged {
         0 => Ok(format!("{all} of length 1 by `{}`", model.name)),

@@ -49,9 +49,10 @@ impl std::fmt::Debug for DenseView {
 }
 
 impl DenseView {
-    /// Whether the view shows the database as `state` has it.
-    pub(crate) fn is_current(&self, state: &State) -> bool {
+    /// Whether the view shows the database as `state` has it, by the vectors of `model`.
+    pub(crate) fn is_current(&self, state: &State, model: &ModelRow) -> bool {
         self.uuid == state.uuid
+            && self.model == model.id
             && self.sequence == state.sequence
             && self.segments_generation == state.segments_generation
     }

@@ -71,6 +71,14 @@ pub enum IndexError {
         /// Model of the call.
         asked: String,
     },
+    /// A caller's mistake: another embedding model cannot take over before every chunk has a vector of it.
+    #[error("{left} chunks have no vector of `{name}` yet")]
+    UnfinishedModel {
+        /// The model that was to take over.
+        name: String,
+        /// Chunks without a vector of it.
+        left: u64,
+    },
     /// A caller's mistake: chunks before an embedding model was named.
     #[error("no embedding model was named before the first chunk")]
     NoModel,

@@ -54,6 +54,16 @@ pub(crate) struct Build {
     pub(crate) ef_construction: usize,
 }
 
+/// What a graph is built of.
+pub(crate) struct Parts<'a> {
+    /// Ascending.
+    pub(crate) nodes: &'a [Node],
+    /// Gives vectors, distinct and of length 1, some at a time: they need not be held beside the graph, which has a copy.
+    pub(crate) fetch: &'a dyn Fn(&[Node]) -> Result<Vec<(Node, Vec<f32>)>, IndexError>,
+    /// Whether to stop, asked before each vector.
+    pub(crate) stop: &'a dyn Fn() -> bool,
+}
+
 /// One minus the dot product; of unit vectors the cosine distance. The name is part of the file format.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UnitDistance;
@@ -98,17 +108,16 @@ pub(crate) struct HnswSegment {
 }
 
 impl HnswSegment {
-    /// Builds a segment and puts it on the disk. `nodes` are ascending; `fetch` gives their vectors, distinct and of length
-    /// 1, some at a time, so that they need not be held beside the graph, which has a copy.
+    /// Builds a segment and puts it on the disk; false when stopped.
     pub(crate) fn write(
         folder: &Path,
         store: &str,
         model: &ModelRow,
         generation: i64,
-        nodes: &[Node],
-        mut fetch: impl FnMut(&[Node]) -> Result<Vec<(Node, Vec<f32>)>, IndexError>,
+        parts: &Parts<'_>,
         build: Build,
-    ) -> Result<(), IndexError> {
+    ) -> Result<bool, IndexError> {
+        let nodes = parts.nodes;
         let failed = |reason: String| IndexError::Segment { path: folder.to_owned(), reason };
         files::remove_folder(folder)?;
         files::make_private_folder(folder)?;
@@ -124,14 +133,17 @@ impl HnswSegment {
             graph.set_keeping_pruned(true);
             for numbers in shuffled(nodes.len()).chunks(FETCHED_AT_A_TIME) {
                 let some: Vec<Node> = numbers.iter().map(|&number| nodes[number]).collect();
-                let vectors: HashMap<Node, Vec<f32>> = fetch(&some)?.into_iter().collect();
+                let vectors: HashMap<Node, Vec<f32>> = (parts.fetch)(&some)?.into_iter().collect();
                 for &number in numbers {
                     let missing = || failed(format!("the database has no vector {}", nodes[number]));
+                    if (parts.stop)() {
+                        return Ok(false);
+                    }
                     graph.insert_slice((vectors.get(&nodes[number]).ok_or_else(missing)?, number));
                 }
             }
             match graph.file_dump(folder, BASENAME).map_err(|error| error.to_string()) {
-                Ok(name) if name == BASENAME => Ok(()),
+                Ok(name) if name == BASENAME => Ok(true),
                 Ok(name) => Err(failed(format!("the graph was written as `{name}`"))),
                 Err(reason) if reason.contains("No space left") => {
                     Err(IndexError::DiskFull { path: folder.to_owned() })
@@ -139,7 +151,9 @@ impl HnswSegment {
                 Err(reason) => Err(failed(reason)),
             }
         }));
-        dumped.map_err(|_| failed("the library panicked".to_owned()))??;
+        if !dumped.map_err(|_| failed("the library panicked".to_owned()))?? {
+            return Ok(false);
+        }
         let list: Vec<u8> = nodes.iter().flat_map(|node| node.to_le_bytes()).collect();
         write_synced(&folder.join(NODES), &list)?;
         crate::crash::point("segment-before-manifest");
@@ -168,7 +182,7 @@ impl HnswSegment {
         if let Some(parent) = folder.parent() {
             files::sync_folder(parent)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Checks every byte of a segment; returns its nodes, ascending. The error is words for the log.

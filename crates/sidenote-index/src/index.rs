@@ -16,7 +16,9 @@ use crate::keep::{self, Standing};
 use crate::runtime::SqliteThread;
 use crate::sqlite::{self, ModelRow, Reader, Schema, State, Writer};
 use crate::tantivy::{Lexical, LexicalFailure, LexicalWeights};
-use crate::types::{ChunkId, DocumentId, Failure, Filter, IndexStatus, Scored, StoredChunk, StoredDocument};
+use crate::types::{
+    ChunkId, DocumentId, EmbeddingModelInfo, Failure, Filter, IndexStatus, Scored, StoredChunk, StoredDocument,
+};
 use crate::writer::IndexWriter;
 
 /// How vectors are searched.
@@ -271,6 +273,26 @@ impl Index {
         self.inner.with_dense(&known, |view| view.search(&query, limit, allowed.as_deref()))
     }
 
+    /// Whether an ingest began and did not come to its end.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn ingest_unfinished(&self) -> Result<bool, IndexError> {
+        Ok(self.inner.state()?.ingest_unfinished)
+    }
+
+    /// The embedding model whose vectors answer; `None` before the first was named.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn embedding_model(&self) -> Result<Option<EmbeddingModelInfo>, IndexError> {
+        Ok(self.inner.model()?.map(|model| EmbeddingModelInfo {
+            name: model.name,
+            sha256_hex: model.sha256_hex,
+            dimensions: model.dimensions,
+        }))
+    }
+
     fn model_named(&self, name: &str) -> Result<Option<ModelRow>, IndexError> {
         match self.inner.model()? {
             Some(known) if known.name == name => Ok(Some(known)),
@@ -471,7 +493,7 @@ impl Inner {
         let state = self.state()?;
         {
             let view = self.dense.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(view) = view.as_ref().filter(|view| view.is_current(&state)) {
+            if let Some(view) = view.as_ref().filter(|view| view.is_current(&state, model)) {
                 return Ok(work(view));
             }
         }

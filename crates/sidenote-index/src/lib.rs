@@ -37,6 +37,6 @@ pub use index::{Index, IndexOptions, VectorMode};
 pub use tantivy::LexicalWeights;
 pub use types::{
     ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint, IndexStatus, NewChunk,
-    NewDocument, PutReport, Scored, StoredChunk, StoredDocument,
+    NewDocument, NextChunk, PutReport, Scored, StoredChunk, StoredDocument,
 };
 pub use writer::{CompactReport, IndexWriter, SealReport};

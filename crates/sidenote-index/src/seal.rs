@@ -40,7 +40,8 @@ pub(crate) struct Standing {
 impl Standing {
     /// Segments that hold something that is no longer in use, or that cannot be loaded.
     pub(crate) fn impure(&self) -> Vec<i64> {
-        let impure = self.sound.iter().filter(|(_, (held, live))| live.len() < *held).map(|(generation, _)| *generation);
+        let impure =
+            self.sound.iter().filter(|(_, (held, live))| live.len() < *held).map(|(generation, _)| *generation);
         impure.chain(self.broken.iter().map(|(generation, _)| *generation)).collect()
     }
 }
@@ -224,7 +225,8 @@ mod tests {
         for _ in 0..200 {
             let done = plan(standing(&segments, 300), WORTH);
             let Some(done) = done else { continue };
-            let mut kept: Vec<u64> = (1..).zip(&segments).filter(|(it, _)| !done.replaced.contains(it)).map(|(_, n)| *n).collect();
+            let mut kept: Vec<u64> =
+                (1..).zip(&segments).filter(|(it, _)| !done.replaced.contains(it)).map(|(_, n)| *n).collect();
             kept.extend(done.built.iter().map(|part| part.len() as u64));
             built += done.built.iter().map(Vec::len).sum::<usize>();
             segments = kept;

@@ -70,6 +70,27 @@ pub struct NewChunk {
     pub vector: Option<Vec<f32>>,
 }
 
+/// What becomes of a chunk when another embedding model takes over.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NextChunk {
+    /// It fits the model as it is.
+    Same {
+        /// The chunk.
+        chunk: ChunkId,
+        /// sha256 of what is embedded.
+        hash: [u8; 32],
+        /// Tokens of what is embedded, by the new model's tokenizer.
+        tokens: usize,
+    },
+    /// It is too long, and is replaced.
+    Cut {
+        /// The chunk.
+        chunk: ChunkId,
+        /// What takes its place, in order, each with the sha256 of what is embedded.
+        parts: Vec<(Chunk, [u8; 32])>,
+    },
+}
+
 /// What [`crate::IndexWriter::put`] did with the chunks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutReport {
@@ -106,6 +127,21 @@ pub struct StoredChunk {
     pub text: String,
     /// Tokens of the embedded text.
     pub tokens: usize,
+}
+
+impl From<StoredChunk> for Chunk {
+    fn from(stored: StoredChunk) -> Self {
+        Self {
+            span: stored.span,
+            page: stored.page,
+            place: stored.place,
+            heading: stored.heading,
+            table_header: stored.table_header,
+            prefix: stored.prefix,
+            text: stored.text,
+            tokens: stored.tokens,
+        }
+    }
 }
 
 /// A document as stored, without its text.

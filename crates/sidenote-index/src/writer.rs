@@ -1,5 +1,6 @@
 //! Writing: everything that needs the lock.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::check::{self, Check};
 use crate::error::IndexError;
 use crate::files::{self, WriterLock};
-use crate::hnsw::{Build, HnswSegment};
+use crate::hnsw::{Build, HnswSegment, Parts};
 use crate::index::Inner;
 use crate::keep::{self, Standing};
 use crate::seal::{Plan, Segments};
-use crate::sqlite::{self, ModelRow, PutRows, SegmentRow, Writer};
+use crate::sqlite::{self, ModelRow, NextRows, PutRows, SegmentRow, Writer};
 use crate::tantivy::{LexicalFailure, LexicalWriter};
+use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint, NewChunk, NewDocument, NextChunk, PutReport};
 use crate::vector::Node;
-use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint, NewChunk, NewDocument, PutReport};
 
 /// What [`IndexWriter::seal`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +105,58 @@ impl IndexWriter {
         self.inner.sqlite.wait(async move { writer.set_model(&model).await })
     }
 
+    /// Registers another embedding model, which is to take over. Its vectors are stored beside those that answer, and stay
+    /// there until it has taken over, or another is registered, or the next [`IndexWriter::compact`].
+    ///
+    /// # Errors
+    /// [`IndexError::BadVector`] for a model without dimensions.
+    pub fn set_next_model(&mut self, next: &EmbeddingModelInfo) -> Result<(), IndexError> {
+        if next.dimensions == 0 {
+            return Err(IndexError::BadVector { reason: format!("`{}` makes vectors without numbers", next.name) });
+        }
+        let (writer, next) = (self.writer()?, next.clone());
+        self.inner.sqlite.wait(async move { writer.set_next_model(&next).await })
+    }
+
+    /// Which of the hashes have a vector of the next model.
+    ///
+    /// # Errors
+    /// Where it was not registered.
+    pub fn known_next_vectors(
+        &self,
+        next: &EmbeddingModelInfo,
+        hashes: &[[u8; 32]],
+    ) -> Result<HashSet<[u8; 32]>, IndexError> {
+        let (writer, next, hashes) = (self.writer()?, next.clone(), hashes.to_vec());
+        self.inner.sqlite.wait(async move { writer.known_next_vectors(&next, &hashes).await })
+    }
+
+    /// Stores vectors of the next model, each under the sha256 of what was embedded.
+    ///
+    /// # Errors
+    /// [`IndexError::BadVector`]; and where the model was not registered.
+    pub fn store_next_vectors(
+        &mut self,
+        next: &EmbeddingModelInfo,
+        vectors: Vec<([u8; 32], Vec<f32>)>,
+    ) -> Result<(), IndexError> {
+        let (writer, next) = (self.writer()?, next.clone());
+        self.inner.sqlite.wait(async move { writer.store_next_vectors(&next, &vectors).await })
+    }
+
+    /// The next model answers from here on, and the vectors of the other one are gone: one transaction. Chunks that stay
+    /// keep their ids.
+    ///
+    /// # Errors
+    /// [`IndexError::MissingVector`], [`IndexError::UnfinishedModel`]: then nothing was changed.
+    pub fn switch_model(&mut self, next: &EmbeddingModelInfo, chunks: &[NextChunk]) -> Result<(), IndexError> {
+        let (writer, next) = (self.writer()?, next.clone());
+        let rows: Vec<NextRows> = chunks.iter().map(NextRows::from).collect();
+        self.inner.sqlite.wait(async move { writer.switch_model(&next, &rows).await })?;
+        keep::remove_strays(&self.inner)?;
+        self.commit()
+    }
+
     /// Stores a document with its chunks, in place of the one with the same collection, path and part, in one
     /// transaction. Chunks with the same text and prefix as before keep their ids. Ends a recorded failure of the file.
     ///
@@ -171,6 +224,12 @@ impl IndexWriter {
     pub fn remove(&mut self, ids: &[DocumentId]) -> Result<usize, IndexError> {
         let (writer, ids) = (self.writer()?, ids.to_vec());
         self.inner.sqlite.wait(async move { writer.remove(&ids).await })
+    }
+
+    /// Notes that an ingest has begun, or has come to its end.
+    pub fn set_ingest_unfinished(&mut self, unfinished: bool) -> Result<(), IndexError> {
+        let writer = self.writer()?;
+        self.inner.sqlite.wait(async move { writer.set_ingest_unfinished(unfinished).await })
     }
 
     /// Notes that a file could not be ingested, in place of an earlier note.
@@ -274,11 +333,12 @@ impl IndexWriter {
     }
 
     /// Seals vectors into an HNSW segment where the options ask for it and it is worth it: some milliseconds for each
-    /// vector. Where there are several of a size, or some with many removed vectors, they are merged.
+    /// vector. Where there are several of a size, or some with many removed vectors, they are merged. `stop` is asked every
+    /// few milliseconds; once it says so, nothing is sealed, and searches go on as before.
     ///
     /// # Errors
     /// [`IndexError::Segment`], [`IndexError::DiskFull`]; searches go on without the segment.
-    pub fn seal(&mut self) -> Result<SealReport, IndexError> {
+    pub fn seal(&mut self, stop: &dyn Fn() -> bool) -> Result<SealReport, IndexError> {
         let Some((model, plan)) = self.plan_seal()? else { return Ok(SealReport::default()) };
         let options = &self.inner.options;
         let build = Build { max_links: options.max_links, ef_construction: options.ef_construction };
@@ -293,7 +353,12 @@ impl IndexWriter {
             let writer = self.writer()?;
             let generation = self.inner.sqlite.wait(async move { writer.next_segment_generation().await })?;
             let folder = self.inner.layout.segment(generation);
-            HnswSegment::write(&folder, &uuid, &model, generation, nodes, fetch, build)?;
+            let parts = Parts { nodes, fetch: &fetch, stop };
+            if !HnswSegment::write(&folder, &uuid, &model, generation, &parts, build)? {
+                // What was built before it is a stray now, and goes with this one.
+                keep::remove_strays(&self.inner)?;
+                return Ok(SealReport::default());
+            }
             rows.push(SegmentRow { generation, vectors: nodes.len() as u64 });
         }
         crate::crash::point("segment-before-note");
@@ -345,7 +410,7 @@ impl IndexWriter {
         self.inner.sqlite.wait(async move { writer.vacuum().await })?;
         let writer = self.writer()?;
         self.inner.sqlite.wait(async move { writer.set_purge_pending(false).await })?;
-        self.seal()?;
+        self.seal(&|| false)?;
         let bytes_after = files::folder_bytes(&self.inner.layout.root);
         Ok(CompactReport { dropped_vectors, bytes_before, bytes_after })
     }
@@ -371,7 +436,7 @@ impl IndexWriter {
             self.inner.forget_dense();
         }
         self.rebuild()?;
-        self.seal()?;
+        self.seal(&|| false)?;
         Ok(())
     }
 

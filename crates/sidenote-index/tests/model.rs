@@ -77,7 +77,7 @@ fn run(seed: u64, options: &IndexOptions) {
             }
             9 if options.vector == VectorMode::Hnsw => {
                 writer.commit().unwrap();
-                writer.seal().unwrap();
+                writer.seal(&|| false).unwrap();
                 if random.below(4) == 0 {
                     writer.compact().unwrap();
                 }

@@ -68,7 +68,7 @@ impl Default for ChunkOptions {
 
 impl ChunkOptions {
     /// Tokens left for prefix and text.
-    fn budget(&self) -> usize {
+    pub(crate) fn budget(&self) -> usize {
         self.max_tokens.saturating_sub(self.special_tokens).max(1)
     }
 
@@ -205,6 +205,30 @@ fn shorten(title: &str) -> String {
     title.get(..end).unwrap_or_default().to_owned()
 }
 
+/// Makes chunks of spans, each with the tokens it was cut to have, and cuts those again that have more than they may.
+pub(crate) fn cut_to_fit(
+    cutter: &Cutter<'_>,
+    mut queue: Vec<(Span, usize)>,
+    options: &ChunkOptions,
+    chunks: &mut Vec<Chunk>,
+    build: impl Fn(Span, bool) -> Chunk,
+) {
+    queue.reverse();
+    while let Some((span, room)) = queue.pop() {
+        let mut chunk = build(span, true);
+        if chunk.tokens > options.max_tokens {
+            // Counted alone, a piece may have more tokens than it had in its surroundings.
+            let smaller = (room * options.budget() / chunk.tokens.max(1)).min(room - 1);
+            if smaller > 0 {
+                queue.extend(cutter.cut(span, smaller).into_iter().rev().map(|span| (span, smaller)));
+                continue;
+            }
+            chunk = build(span, false);
+        }
+        chunks.push(chunk);
+    }
+}
+
 struct Chunker<'a> {
     document: &'a Document,
     counter: &'a dyn TokenCounter,
@@ -223,7 +247,7 @@ impl Chunker<'_> {
         let whole = self.count_if_small(group.span, room).is_some_and(|tokens| tokens <= room);
         let is_markdown = self.document.format == Format::Markdown;
         let cutter = Cutter { text, counter: self.counter, is_markdown };
-        let mut queue = if whole {
+        let queue = if whole {
             vec![(group.span, room)]
         } else {
             let header = self.largest_header(group.span);
@@ -232,23 +256,15 @@ impl Chunker<'_> {
             let room = budget.saturating_sub(prefix_tokens).max(1);
             cutter.cut(group.span, room).into_iter().map(|span| (span, room)).collect()
         };
-        queue.reverse();
-        while let Some((span, room)) = queue.pop() {
+        cut_to_fit(&cutter, queue, self.options, chunks, |span, with_prefix| {
             let table_header = self.header_for(span);
-            let prefix =
-                if table_header.is_some() { self.prefix_of(&group.path, table_header) } else { prefix.clone() };
-            let mut chunk = self.chunk_at(span, group, prefix, table_header);
-            if chunk.tokens > self.options.max_tokens {
-                // Counted alone, a piece may have more tokens than it had in its surroundings.
-                let smaller = (room * budget / chunk.tokens.max(1)).min(room - 1);
-                if smaller > 0 {
-                    queue.extend(cutter.cut(span, smaller).into_iter().rev().map(|span| (span, smaller)));
-                    continue;
-                }
-                chunk = self.chunk_at(span, group, String::new(), table_header);
-            }
-            chunks.push(chunk);
-        }
+            let prefix = match (with_prefix, table_header) {
+                (false, _) => String::new(),
+                (true, None) => prefix.clone(),
+                (true, Some(_)) => self.prefix_of(&group.path, table_header),
+            };
+            self.chunk_at(span, group, prefix, table_header)
+        });
     }
 
     /// Tokens of a span, `None` where it is clearly too large for `room`.

@@ -49,7 +49,7 @@ fn is_same(a: &str, b: &str) -> bool {
 }
 
 /// The longest start of `text` that ends at the end of a word and is at most `max_tokens` long.
-fn cut<'a>(text: &'a str, counter: &dyn TokenCounter, max_tokens: usize) -> &'a str {
+pub(crate) fn cut<'a>(text: &'a str, counter: &dyn TokenCounter, max_tokens: usize) -> &'a str {
     let offsets = counter.token_offsets(text);
     let Some(&(limit, _)) = offsets.get(max_tokens) else { return text };
     let mut kept = text.get(..limit).unwrap_or_default();

@@ -12,6 +12,7 @@ mod asciidoc;
 mod builder;
 mod chart;
 mod chunk;
+mod chunk_again;
 mod chunk_cut;
 mod chunk_prefix;
 mod code;
@@ -65,6 +66,7 @@ mod xml;
 mod xml_walk;
 
 pub use chunk::{Chunk, ChunkOptions, TokenCounter, chunk_document, embedded_hash};
+pub use chunk_again::chunk_again;
 pub use document::{Document, Extracted, Format, Heading, Page, Place, SourceFile, Table};
 pub use error::ExtractError;
 pub use extract::{ExtractLimits, extract};

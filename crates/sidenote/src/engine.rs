@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use sidenote_index::{CompactReport, Index, IndexOptions, VectorMode};
+use sidenote_index::{CompactReport, Index, IndexError, IndexOptions, VectorMode};
 use sidenote_model::{CancelToken, Embedder, Generator};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     care::{self, DoctorReport, ExportedDocument},
     config::{Config, SearchMode, VectorIndexKind},
     document::Document,
-    error::Error,
+    error::{Error, ErrorKind},
     ingest::{FailedFile, IngestEvent, IngestReport, IngestRequest},
     ingestion::Ingestion,
     models,
@@ -37,6 +37,8 @@ struct Inner {
     config: Config,
     index: Mutex<Option<Index>>,
     embedder: Mutex<Option<Arc<dyn Embedder>>>,
+    /// The model that made the index, while the configured one has not taken over.
+    former_embedder: Mutex<Option<Arc<dyn Embedder>>>,
     generator: Mutex<Option<Arc<dyn Generator>>>,
 }
 
@@ -105,6 +107,7 @@ impl Engine {
                 config,
                 index: Mutex::new(None),
                 embedder: Mutex::new(embedder),
+                former_embedder: Mutex::new(None),
                 generator: Mutex::new(generator),
             }),
         })
@@ -160,8 +163,10 @@ impl Engine {
     /// When nothing has been ingested, or the data folder or the embedding model cannot be used.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchReport, Error> {
         let index = self.known_index()?;
-        let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.embedder()?) };
-        Ok(retrieve(&index, &self.config().search, request, embedder.as_deref())?.report)
+        self.over_a_switch(|| {
+            let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.query_embedder(&index)?) };
+            Ok(retrieve(&index, &self.config().search, request, embedder.as_deref())?.report)
+        })
     }
 
     /// Answers a question from the documents, or says that they do not say.
@@ -178,19 +183,29 @@ impl Engine {
         let asked = Instant::now();
         let index = self.known_index()?;
         on_event(AskEvent::Phase(AskPhase::Loading));
-        let (embedder, generator) = self.both_models()?;
-        let load_ms = crate::retrieve::milliseconds(asked);
-        Question {
-            config: self.config(),
-            index: &index,
-            embedder: &*embedder,
-            generator: &*generator,
-            request,
-            cancel,
-            asked,
-            load_ms,
+        self.over_a_switch(|| {
+            let (embedder, generator) = self.both_models(&index)?;
+            let load_ms = crate::retrieve::milliseconds(asked);
+            Question {
+                config: self.config(),
+                index: &index,
+                embedder: &*embedder,
+                generator: &*generator,
+                request,
+                cancel,
+                asked,
+                load_ms,
+            }
+            .answer(on_event)
+        })
+    }
+
+    /// Does something again during which another embedding model took over.
+    fn over_a_switch<T>(&self, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        match work() {
+            Err(error) if error.kind() == ErrorKind::ModelMismatch => work(),
+            done => done,
         }
-        .answer(on_event)
     }
 
     /// Reads every byte of the data folder and holds the stores against each other; with `repair`, makes anew what can be
@@ -330,11 +345,33 @@ impl Engine {
         once(&self.inner.generator, || models::load_generator(self.config()))
     }
 
+    /// The embedder whose vectors the index holds: the configured one or, until that has taken over, the one before it.
+    fn query_embedder(&self, index: &Index) -> Result<Arc<dyn Embedder>, Error> {
+        let configured = self.embedder()?;
+        let Some(known) = index.embedding_model()? else { return Ok(configured) };
+        let made_it = |embedder: &Arc<dyn Embedder>| {
+            embedder.info().sha256_hex == known.sha256_hex && embedder.info().name == known.name
+        };
+        if made_it(&configured) {
+            return Ok(configured);
+        }
+        let mut former = self.inner.former_embedder.lock().unwrap_or_else(PoisonError::into_inner);
+        if former.as_ref().is_none_or(|former| !made_it(former)) {
+            let mut config = self.config().clone();
+            config.models.embedder.clone_from(&known.name);
+            *former = models::load_embedder(&config).ok().filter(made_it);
+        }
+        former.clone().ok_or_else(|| {
+            let asked = configured.info().name.clone();
+            Error::Index(IndexError::ModelMismatch { indexed_with: known.name.clone(), asked })
+        })
+    }
+
     /// Both at once: each spends its time on other things, reading a file here, optimising a graph there.
-    fn both_models(&self) -> Result<BothModels, Error> {
+    fn both_models(&self, index: &Index) -> Result<BothModels, Error> {
         std::thread::scope(|scope| {
             let generator = scope.spawn(|| self.generator());
-            let embedder = self.embedder()?;
+            let embedder = self.query_embedder(index)?;
             let generator =
                 generator.join().map_err(|_| Error::Internal("opening the language model panicked".into()))??;
             Ok((embedder, generator))

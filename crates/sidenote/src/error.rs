@@ -222,7 +222,9 @@ fn index_hint(error: &IndexError) -> Option<String> {
         }
         IndexError::Locked { .. } => "wait until the other process is done, or end it",
         IndexError::DiskFull { .. } => "make room and run it again; what was reported as stored is stored",
-        IndexError::ModelMismatch { .. } => "set `models.embedder` back, or ingest into another folder with `--data`",
+        IndexError::ModelMismatch { .. } => {
+            "run `sidenote ingest`: it embeds what is there anew with the model that is named now; or set `models.embedder` back"
+        }
         IndexError::NetworkDisk { .. } => {
             "name a folder on a disk of this machine with `--data`; documents may stay where they are"
         }

@@ -50,6 +50,8 @@ pub enum IngestEvent<'a> {
         bytes: u64,
         /// Files that need no reading.
         unchanged: usize,
+        /// Whether the ingest before this one did not come to its end, and this one goes on where it was.
+        continues: bool,
     },
     /// What the files to read are going to cost, by their names and sizes. Comes where it is worth a word.
     Expected {
@@ -88,6 +90,18 @@ pub enum IngestEvent<'a> {
         bytes_total: u64,
         /// Chunks embedded so far.
         chunks_embedded: usize,
+    },
+    /// Another embedding model was named than that of the index: what is there is embedded anew, first of all. Until it is done
+    /// the old model answers.
+    Reembedding {
+        /// Name of the model that answers.
+        from: &'a str,
+        /// Name of the model that takes over.
+        to: &'a str,
+        /// Chunks that have a vector of it.
+        chunks_done: usize,
+        /// Chunks in all.
+        chunks_total: usize,
     },
     /// Everything is stored and can be searched; what follows makes searches of many vectors faster.
     Sealing {
@@ -142,6 +156,8 @@ pub struct IngestReport {
     pub failed: Vec<FailedFile>,
     /// Chunks written.
     pub chunks: usize,
+    /// Chunks that were there and got a vector of another embedding model.
+    pub reembedded: usize,
     /// Seconds it took.
     pub seconds: f64,
     /// Whether it was stopped before its end; what is reported is kept, the rest is read the next time.

@@ -1,7 +1,7 @@
 //! Files become searchable: look, read, extract, chunk, embed, store.
 //!
-//! Two threads work side by side over a bounded queue: one reads, extracts (in the worker process) and chunks
-//! (`reading.rs`), the other embeds and writes. Each file is one SQLite transaction; the lexical and vector indexes are
+//! Three threads work side by side over bounded queues: one reads, extracts (in the worker process) and chunks
+//! (`reading.rs`), one embeds (`embedding.rs`), and the caller's stores. Each file is one SQLite transaction; the lexical and vector indexes are
 //! brought in line every few seconds and at the end. Whatever happens in between, what was reported is kept.
 
 use std::{
@@ -18,11 +18,13 @@ use sidenote_text::Document;
 
 use crate::{
     config::{Config, check_globs},
+    embedding::{ChunkEmbedder, Embedded},
     error::Error,
     estimate::estimate,
     ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest},
     known::{Known, KnownFile},
-    reading::{Content, FileReader, Prepared, Read, ToRead},
+    reading::{Content, FileReader, Prepared, Read, ToRead, chunk_options},
+    reembed::Reembedding,
     walk::{Found, Walk, walk_files},
     worker::Extractor,
 };
@@ -31,8 +33,6 @@ use crate::{
 const READ_AHEAD: usize = 4;
 /// How often what was stored so far becomes searchable during a long ingest.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
-/// Texts handed to the embedder at a time; between two of them a stop is noticed and progress shown.
-const EMBED_AT_A_TIME: usize = 32;
 /// A file changed this shortly before it was read could change again without its time stamp showing it.
 const TIMESTAMP_GRAIN: Duration = Duration::from_secs(2);
 
@@ -56,12 +56,13 @@ impl Ingestion<'_> {
     pub(crate) fn run(&self, show: &mut Show<'_>) -> Result<IngestReport, Error> {
         let begun = Instant::now();
         let mut writer = self.index.writer()?;
-        let model = self.embedder.info();
-        writer.set_embedding_model(&EmbeddingModelInfo {
-            name: model.name.clone(),
-            sha256_hex: model.sha256_hex.clone(),
-            dimensions: model.dimensions,
-        })?;
+        let Some(reembedded) = self.take_model(&mut writer, show)? else {
+            return Ok(IngestReport {
+                interrupted: true,
+                seconds: begun.elapsed().as_secs_f64(),
+                ..IngestReport::default()
+            });
+        };
         let scan_started = SystemTime::now();
         let mut options = self.config.ingest.clone();
         check_globs("include", &self.request.include)?;
@@ -81,9 +82,12 @@ impl Ingestion<'_> {
             scan_started,
             progress: Progress::default(),
             renamed: HashSet::new(),
-            report: IngestReport::default(),
+            report: IngestReport { reembedded, ..IngestReport::default() },
         };
         let to_read = run.sort_out(&walk, show)?;
+        if !to_read.is_empty() {
+            run.writer.set_ingest_unfinished(true)?;
+        }
         self.look_ahead(&to_read, show)?;
         run.read_all(to_read, show)?;
         run.report.interrupted = self.cancel.is_cancelled();
@@ -96,10 +100,11 @@ impl Ingestion<'_> {
         }
         writer.commit()?;
         if !report.interrupted {
+            writer.set_ingest_unfinished(false)?;
             let vectors = writer.vectors_to_seal()?;
             if vectors > 0 {
                 show(IngestEvent::Sealing { vectors });
-                writer.seal()?;
+                writer.seal(&|| self.cancel.is_cancelled())?;
             }
         }
         report.failed.sort_by(|a, b| a.path.cmp(&b.path));
@@ -109,6 +114,28 @@ impl Ingestion<'_> {
 }
 
 impl Ingestion<'_> {
+    /// Makes the embedder that of the index; returns the number of chunks that were embedded anew for that, or `None` when
+    /// stopped before all were.
+    fn take_model(&self, writer: &mut IndexWriter, show: &mut Show<'_>) -> Result<Option<usize>, Error> {
+        let model = self.embedder.info();
+        let model = EmbeddingModelInfo {
+            name: model.name.clone(),
+            sha256_hex: model.sha256_hex.clone(),
+            dimensions: model.dimensions,
+        };
+        match self.index.embedding_model()? {
+            Some(known) if known != model => {
+                let options = chunk_options(self.config, self.embedder);
+                let (index, embedder, cancel) = (self.index, self.embedder, self.cancel);
+                Reembedding { index, embedder, options, cancel }.run(writer, &known, &model, show)
+            }
+            Some(_) | None => {
+                writer.set_embedding_model(&model)?;
+                Ok(Some(0))
+            }
+        }
+    }
+
     /// Says what is to be expected of a long ingest, and refuses one that the disk has no room for.
     fn look_ahead(&self, to_read: &[ToRead<'_>], show: &mut Show<'_>) -> Result<(), Error> {
         let expected = estimate(to_read.iter().map(|(found, _)| found), self.embedder)?;
@@ -146,7 +173,13 @@ impl Progress {
     }
 }
 
-/// An ingest at work: the embedding and writing end.
+/// Since when what was stored waits to be searched, and how much of it to be sealed.
+struct Kept {
+    committed: Instant,
+    since_seal: usize,
+}
+
+/// An ingest at work: the storing end.
 struct Run<'a> {
     ingestion: &'a Ingestion<'a>,
     writer: &'a mut IndexWriter,
@@ -178,7 +211,8 @@ impl<'a> Run<'a> {
         self.progress.files_total = to_read.len();
         self.progress.bytes_total = to_read.iter().map(|(found, _)| found.size).sum();
         let (bytes, unchanged) = (self.progress.bytes_total, self.report.unchanged);
-        show(IngestEvent::Scanned { files: walk.files.len(), bytes, unchanged });
+        let continues = !to_read.is_empty() && self.ingestion.index.ingest_unfinished()?;
+        show(IngestEvent::Scanned { files: walk.files.len(), bytes, unchanged, continues });
         for (path, reason) in hopeless {
             self.report_failure(path, reason, show);
         }
@@ -189,7 +223,7 @@ impl<'a> Run<'a> {
     }
 
     fn read_all(&mut self, to_read: Vec<ToRead<'a>>, show: &mut Show<'_>) -> Result<(), Error> {
-        let Ingestion { config, embedder, cancel, request, .. } = *self.ingestion;
+        let Ingestion { config, index, embedder, cancel, request } = *self.ingestion;
         let reader = FileReader {
             config,
             embedder,
@@ -199,53 +233,51 @@ impl<'a> Run<'a> {
             follow_moves: !request.keep_missing,
             moved: HashSet::new(),
         };
-        let mut last_commit = Instant::now();
+        let chunks = ChunkEmbedder { index, embedder, cancel, sent: HashSet::new() };
+        let mut kept = Kept { committed: Instant::now(), since_seal: 0 };
         thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel(READ_AHEAD);
-            thread::Builder::new()
-                .name("sidenote-read".into())
-                .spawn_scoped(scope, move || reader.read_all(to_read, &sender))
-                .map_err(|source| Error::Io { doing: "starting a thread".into(), source })?;
-            for mut batch in batches {
-                if !self.embed(&mut batch, show)? {
-                    // Stopped in the middle: the next ingest reads these files again.
-                    break;
-                }
-                for prepared in batch {
-                    self.progress.files_done += 1;
-                    self.progress.bytes_done += prepared.found.size;
-                    self.store(prepared, show)?;
-                    show(self.progress.event());
-                }
-                if last_commit.elapsed() > COMMIT_EVERY {
-                    self.writer.commit()?;
-                    last_commit = Instant::now();
+            let (embedded, steps) = mpsc::sync_channel(1);
+            let start = |name: &str| thread::Builder::new().name(name.into());
+            let failed = |source| Error::Io { doing: "starting a thread".into(), source };
+            start("sidenote-read").spawn_scoped(scope, move || reader.read_all(to_read, &sender)).map_err(failed)?;
+            start("sidenote-chunks")
+                .spawn_scoped(scope, move || chunks.embed_all(batches, &embedded))
+                .map_err(failed)?;
+            for step in steps {
+                match step {
+                    Embedded::Chunks(count) => {
+                        self.progress.chunks_embedded += count;
+                        kept.since_seal += count;
+                        show(self.progress.event());
+                    }
+                    Embedded::Files(files) => {
+                        for prepared in files {
+                            self.progress.files_done += 1;
+                            self.progress.bytes_done += prepared.found.size;
+                            self.store(prepared, show)?;
+                            show(self.progress.event());
+                        }
+                        self.keep_up(&mut kept)?;
+                    }
+                    Embedded::Failed(error) => return Err(error),
                 }
             }
             Ok(())
         })
     }
 
-    /// Gives each chunk its vector, unless one of the same text has it already. False when stopped.
-    fn embed(&mut self, batch: &mut [Prepared<'_>], show: &mut Show<'_>) -> Result<bool, Error> {
-        let Ingestion { index, embedder, cancel, .. } = *self.ingestion;
-        let mut new: Vec<&mut NewChunk> = batch.iter_mut().flat_map(chunks_of).collect();
-        let hashes: Vec<[u8; 32]> = new.iter().map(|new| new.hash).collect();
-        let mut known = index.known_vectors(&embedder.info().name, &hashes)?;
-        new.retain(|new| known.insert(new.hash));
-        for some in new.chunks_mut(EMBED_AT_A_TIME) {
-            if cancel.is_cancelled() {
-                return Ok(false);
-            }
-            let texts: Vec<String> = some.iter().map(|new| new.chunk.embedded_text()).collect();
-            let vectors = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
-            for (new, vector) in some.iter_mut().zip(vectors) {
-                new.vector = Some(vector);
-            }
-            self.progress.chunks_embedded += texts.len();
-            show(self.progress.event());
+    /// Lets what was stored be searched every few seconds, and seals vectors before there are too many to be compared.
+    fn keep_up(&mut self, kept: &mut Kept) -> Result<(), Error> {
+        if kept.committed.elapsed() > COMMIT_EVERY {
+            self.writer.commit()?;
+            kept.committed = Instant::now();
         }
-        Ok(!cancel.is_cancelled())
+        if kept.since_seal >= self.ingestion.config.index.hnsw_min_vectors {
+            self.writer.seal(&|| self.ingestion.cancel.is_cancelled())?;
+            kept.since_seal = 0;
+        }
+        Ok(())
     }
 
     fn store(&mut self, prepared: Prepared<'_>, show: &mut Show<'_>) -> Result<(), Error> {
@@ -385,14 +417,6 @@ impl<'a> Run<'a> {
             sha256,
         }
     }
-}
-
-fn chunks_of<'p>(prepared: &'p mut Prepared<'_>) -> impl Iterator<Item = &'p mut NewChunk> + use<'p> {
-    let documents = match &mut prepared.result {
-        Ok(Content::Read(read)) => read.documents.as_mut_slice(),
-        Ok(Content::Same(_) | Content::Moved { .. }) | Err(_) => &mut [],
-    };
-    documents.iter_mut().flat_map(|(_, chunks)| chunks)
 }
 
 fn new_document(collection: &str, found: &Found, fingerprint: Fingerprint, document: Document) -> NewDocument {

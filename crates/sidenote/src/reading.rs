@@ -86,6 +86,10 @@ impl<'a> FileReader<'a> {
                 break;
             }
             let result = self.prepare(&found, known);
+            // What was made of a file after a stop is not to be trusted, see `Counter`.
+            if self.cancel.is_cancelled() {
+                break;
+            }
             if let Ok(Content::Read(read)) = &result {
                 chunks += read.documents.iter().map(|(_, chunks)| chunks.len()).sum::<usize>();
             }
@@ -120,34 +124,44 @@ impl<'a> FileReader<'a> {
             }
         }
         let name = found.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let extracted = self.extractor.extract(&name, &bytes).map_err(for_good)?;
+        let extracted = self.extractor.extract(&name, &bytes, self.cancel).map_err(for_good)?;
         drop(bytes);
         let documents = extracted.documents.into_iter().map(|document| self.cut(document)).collect();
         Ok(Content::Read(Box::new(Read { sha256, documents, warnings: extracted.warnings })))
     }
 
     fn cut(&self, document: Document) -> (Document, Vec<NewChunk>) {
-        let options = ChunkOptions {
-            max_tokens: self.config.chunk.max_tokens.min(self.embedder.info().max_tokens),
-            max_prefix_tokens: self.config.chunk.max_prefix_tokens,
-            special_tokens: self.embedder.info().special_tokens,
-        };
-        let chunks = chunk_document(&document, &Counter(self.embedder), &options).into_iter();
+        let options = chunk_options(self.config, self.embedder);
+        let counter = Counter { embedder: self.embedder, cancel: self.cancel };
+        let chunks = chunk_document(&document, &counter, &options).into_iter();
         let chunks = chunks.map(|chunk| NewChunk { hash: embedded_hash(&chunk), chunk, vector: None }).collect();
         (document, chunks)
     }
 }
 
-/// The embedder's tokenizer, for the chunker.
-struct Counter<'a>(&'a dyn Embedder);
+/// How documents are cut for an embedder.
+pub(crate) fn chunk_options(config: &Config, embedder: &dyn Embedder) -> ChunkOptions {
+    ChunkOptions {
+        max_tokens: config.chunk.max_tokens.min(embedder.info().max_tokens),
+        max_prefix_tokens: config.chunk.max_prefix_tokens,
+        special_tokens: embedder.info().special_tokens,
+    }
+}
+
+/// The embedder's tokenizer, for the chunker. Once stopped it finds no tokens: a document of many megabytes is then done at
+/// once, and whoever stopped throws the chunks away.
+pub(crate) struct Counter<'a> {
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) cancel: &'a CancelToken,
+}
 
 impl TokenCounter for Counter<'_> {
     fn count_tokens(&self, text: &str) -> usize {
-        self.0.count_tokens(text)
+        if self.cancel.is_cancelled() { 0 } else { self.embedder.count_tokens(text) }
     }
 
     fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
-        self.0.token_offsets(text)
+        if self.cancel.is_cancelled() { Vec::new() } else { self.embedder.token_offsets(text) }
     }
 }
 

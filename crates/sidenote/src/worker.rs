@@ -16,10 +16,11 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
+use sidenote_model::CancelToken;
 use sidenote_text::{ExtractError, ExtractLimits, Extracted, SourceFile};
 
 use crate::{
@@ -157,7 +158,7 @@ impl Extractor {
     ///
     /// # Errors
     /// A clause for the report: what is wrong with this file. Other files are not concerned.
-    pub(crate) fn extract(&mut self, name: &str, bytes: &[u8]) -> Result<Extracted, String> {
+    pub(crate) fn extract(&mut self, name: &str, bytes: &[u8], cancel: &CancelToken) -> Result<Extracted, String> {
         let request = Request {
             name: name.to_owned(),
             max_text_bytes: self.limits.max_text_bytes,
@@ -172,7 +173,7 @@ impl Extractor {
             None => Worker::start(program, &self.limits)
                 .map_err(|error| format!("the extraction worker could not be started: {error}"))?,
         };
-        match worker.ask(&request, bytes, Duration::from_secs(self.limits.extract_timeout_seconds)) {
+        match worker.ask(&request, bytes, Duration::from_secs(self.limits.extract_timeout_seconds), cancel) {
             Ok(reply) => {
                 self.worker = Some(worker);
                 reply.map_err(|error| error.to_string())
@@ -187,7 +188,12 @@ enum WorkerFailure {
     Late,
     Gone,
     Nonsense,
+    /// Nobody wants the reply any more.
+    Stopped,
 }
+
+/// How often a stop is looked for while a worker works.
+const LOOK_FOR_STOP: Duration = Duration::from_millis(100);
 
 struct Worker {
     child: Child,
@@ -221,15 +227,27 @@ impl Worker {
         Ok(Self { child, input, replies })
     }
 
-    fn ask(&mut self, request: &Request, bytes: &[u8], patience: Duration) -> Result<Reply, WorkerFailure> {
+    fn ask(
+        &mut self,
+        request: &Request,
+        bytes: &[u8],
+        patience: Duration,
+        cancel: &CancelToken,
+    ) -> Result<Reply, WorkerFailure> {
         let header = serde_json::to_vec(request).map_err(|_| WorkerFailure::Nonsense)?;
         // A worker reads its request whole before it works, so writing cannot wait for it to finish.
         send(&mut self.input, &header).map_err(|_| WorkerFailure::Gone)?;
         send(&mut self.input, bytes).map_err(|_| WorkerFailure::Gone)?;
-        let message = self.replies.recv_timeout(patience).map_err(|error| match error {
-            mpsc::RecvTimeoutError::Timeout => WorkerFailure::Late,
-            mpsc::RecvTimeoutError::Disconnected => WorkerFailure::Gone,
-        })?;
+        let asked = Instant::now();
+        let message = loop {
+            match self.replies.recv_timeout(LOOK_FOR_STOP.min(patience)) {
+                Ok(message) => break message,
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(WorkerFailure::Gone),
+                Err(mpsc::RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(WorkerFailure::Stopped),
+                Err(mpsc::RecvTimeoutError::Timeout) if asked.elapsed() >= patience => return Err(WorkerFailure::Late),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+        };
         serde_json::from_slice(&message).map_err(|_| WorkerFailure::Nonsense)
     }
 
@@ -238,7 +256,7 @@ impl Worker {
         let died_by_itself = match failure {
             // The pipe closes a moment before the process is gone: wait for its own exit status, not for ours.
             WorkerFailure::Gone => self.child.wait().ok(),
-            WorkerFailure::Late | WorkerFailure::Nonsense => {
+            WorkerFailure::Late | WorkerFailure::Nonsense | WorkerFailure::Stopped => {
                 let _ = self.child.kill();
                 let _ = self.child.wait();
                 None
@@ -254,6 +272,7 @@ impl Worker {
                 died_by_itself.map(describe).unwrap_or_default(),
                 limits.extract_memory_bytes >> 20
             ),
+            WorkerFailure::Stopped => "the ingest was stopped".into(),
             WorkerFailure::Nonsense => "extraction gave no usable result; the file is damaged".into(),
         }
     }

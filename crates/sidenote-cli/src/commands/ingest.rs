@@ -57,7 +57,12 @@ pub(super) fn request(session: &Session, args: &IngestArgs) -> IngestRequest {
 
 pub(super) fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Output) {
     match *event {
-        IngestEvent::Scanned { files, bytes: size, unchanged } => {
+        IngestEvent::Scanned { files, bytes: size, unchanged, continues } => {
+            if continues {
+                let done = counted(unchanged as u64, "file");
+                progress
+                    .note(&format!("the last ingest did not come to its end; going on where it was, with {done} done"));
+            }
             let found = format!(
                 "{} found, {} unchanged, {} to read",
                 counted(files as u64, "file"),
@@ -80,8 +85,16 @@ pub(super) fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Ou
             let what = format!("{files_done}/{files_total} files, {rate:.0} chunks/s");
             progress.update(bytes_done, bytes_total, &what);
         }
+        IngestEvent::Reembedding { from, to, chunks_done, chunks_total } => {
+            let what =
+                format!("{chunks_done}/{chunks_total} chunks embedded anew with {to}; until then {from} answers");
+            progress.update(chunks_done as u64, chunks_total as u64, &one_line(&what));
+        }
         IngestEvent::Sealing { vectors } => {
-            progress.phase(&format!("all can be searched; building the vector index of {}", counted(vectors as u64, "vector")));
+            progress.phase(&format!(
+                "all can be searched; building the vector index of {}",
+                counted(vectors as u64, "vector")
+            ));
         }
         IngestEvent::Warning { path, text } => progress.note(&format!("warning: {}: {text}", output.names.short(path))),
         IngestEvent::File { path, outcome, chunks } => {
@@ -107,6 +120,10 @@ pub(super) fn summary(report: &sidenote::IngestReport, output: &Output) -> Strin
     let mut lines = Vec::new();
     if report.interrupted {
         lines.push("Interrupted; what was finished is kept. The same command goes on from here.".to_owned());
+    }
+    if wire.reembedded > 0 {
+        let chunks = counted(wire.reembedded, "chunk");
+        lines.push(format!("{chunks} embedded anew, with the embedding model that is named now."));
     }
     lines.push(if changed == 0 && wire.failed.is_empty() && !report.interrupted {
         if wire.unchanged == 0 {

@@ -9,6 +9,7 @@
 //! - Futures dropped half-way roll back at the connection's next use; ours always run to their end.
 //! - A list of ids travels as one JSON parameter (`json_each`), so no statement grows with its input.
 
+mod next_model;
 mod put;
 mod read;
 mod rows;
@@ -24,13 +25,14 @@ use sqlx::{Row as _, Sqlite, Transaction};
 use crate::error::IndexError;
 use crate::files::{self, Layout};
 
+pub(crate) use next_model::NextRows;
 pub(crate) use put::{PutRows, unit_vector};
 pub(crate) use rows::{
     ChunkRow, ModelRow, SegmentRow, State, chunk_rows, chunk_rows_changed, removed_after, segments, state, vectors,
 };
 
 /// Schema version that this program writes; the number of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 /// "sidn" in ASCII.
 const APPLICATION_ID: i64 = 1_936_289_390;
 /// Length of a stored piece of text in bytes; the schema documents it.

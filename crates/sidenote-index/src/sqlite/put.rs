@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use sidenote_text::Chunk;
 use sqlx::SqliteConnection;
 
 use super::rows::{format_name, hex, json_ids, model};
@@ -33,9 +34,10 @@ pub(crate) struct PutRows {
     dimensions: Option<usize>,
 }
 
+/// A chunk in the form of a row.
 #[derive(Debug)]
-struct PutChunk {
-    hash: [u8; 32],
+pub(crate) struct PutChunk {
+    pub(super) hash: [u8; 32],
     vector: Option<Vec<u8>>,
     start: i64,
     end: i64,
@@ -98,18 +100,7 @@ impl PutRows {
                     Some(vector_bytes(&vector))
                 }
             };
-            rows.push(PutChunk {
-                hash: *hash,
-                vector,
-                start: signed(start),
-                end: signed(end),
-                page: chunk.page.map(i64::from),
-                place: chunk.place.clone(),
-                heading: serde_json::to_string(&chunk.heading).unwrap_or_else(|_| "[]".to_owned()),
-                header: chunk.table_header.map(|span| (signed(span.start), signed(span.end))),
-                prefix: chunk.prefix.clone(),
-                tokens: signed(chunk.tokens),
-            });
+            rows.push(PutChunk::new(chunk, *hash, vector));
         }
         Ok(Self {
             collection: document.collection.clone(),
@@ -129,6 +120,23 @@ impl PutRows {
             chunks: rows,
             dimensions,
         })
+    }
+}
+
+impl PutChunk {
+    pub(super) fn new(chunk: &Chunk, hash: [u8; 32], vector: Option<Vec<u8>>) -> Self {
+        Self {
+            hash,
+            vector,
+            start: signed(chunk.span.start),
+            end: signed(chunk.span.end),
+            page: chunk.page.map(i64::from),
+            place: chunk.place.clone(),
+            heading: serde_json::to_string(&chunk.heading).unwrap_or_else(|_| "[]".to_owned()),
+            header: chunk.table_header.map(|span| (signed(span.start), signed(span.end))),
+            prefix: chunk.prefix.clone(),
+            tokens: signed(chunk.tokens),
+        }
     }
 }
 
@@ -341,33 +349,10 @@ async fn put_chunks(
     let mut report = PutReport::default();
     for (ordinal, (chunk, &embedding)) in rows.chunks.iter().zip(embeddings).enumerate() {
         let same = old.get_mut(&(embedding, chunk.end - chunk.start)).and_then(VecDeque::pop_front);
-        let statement = match same {
-            Some(_) => {
-                "UPDATE chunks SET document_id = ?2, embedding_id = ?3, ordinal = ?4, span_start = ?5, span_end = ?6, page = ?7, \
-                 heading = ?8, header_start = ?9, header_end = ?10, prefix = ?11, tokens = ?12, place = ?13 WHERE id = ?1 RETURNING id"
-            }
-            None => {
-                "INSERT INTO chunks (id, document_id, embedding_id, ordinal, span_start, span_end, page, heading, \
-                 header_start, header_end, prefix, tokens, place) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id"
-            }
+        let id = match &same {
+            Some((id, _)) => update_chunk(&mut *connection, *id, embedding, signed(ordinal), chunk).await?,
+            None => insert_chunk(&mut *connection, document, embedding, signed(ordinal), chunk).await?,
         };
-        let id: i64 = sqlx::query_scalar(statement)
-            .bind(same.as_ref().map(|(id, _)| *id))
-            .bind(document)
-            .bind(embedding)
-            .bind(signed(ordinal))
-            .bind(chunk.start)
-            .bind(chunk.end)
-            .bind(chunk.page)
-            .bind(&chunk.heading)
-            .bind(chunk.header.map(|header| header.0))
-            .bind(chunk.header.map(|header| header.1))
-            .bind(&chunk.prefix)
-            .bind(chunk.tokens)
-            .bind(&chunk.place)
-            .fetch_one(&mut *connection)
-            .await?;
         let described_anew = match &same {
             Some((_, heading)) => title_changed || *heading != chunk.heading,
             None => true,
@@ -388,7 +373,59 @@ async fn put_chunks(
     Ok(report)
 }
 
-async fn note_change(
+/// Stores a new chunk; returns its id.
+pub(super) async fn insert_chunk(
+    connection: &mut SqliteConnection,
+    document: i64,
+    embedding: i64,
+    ordinal: i64,
+    chunk: &PutChunk,
+) -> Result<i64, sqlx::Error> {
+    let statement = "INSERT INTO chunks (document_id, embedding_id, ordinal, span_start, span_end, page, heading, \
+         header_start, header_end, prefix, tokens, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING id";
+    write_chunk(connection, statement, document, embedding, ordinal, chunk).await
+}
+
+/// Describes a known chunk anew; returns its id.
+async fn update_chunk(
+    connection: &mut SqliteConnection,
+    id: i64,
+    embedding: i64,
+    ordinal: i64,
+    chunk: &PutChunk,
+) -> Result<i64, sqlx::Error> {
+    let statement = "UPDATE chunks SET embedding_id = ?2, ordinal = ?3, span_start = ?4, span_end = ?5, page = ?6, heading = ?7, \
+         header_start = ?8, header_end = ?9, prefix = ?10, tokens = ?11, place = ?12 WHERE id = ?1 RETURNING id";
+    write_chunk(connection, statement, id, embedding, ordinal, chunk).await
+}
+
+/// Runs a statement with `owner` and the chunk's columns for its parameters.
+async fn write_chunk(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    owner: i64,
+    embedding: i64,
+    ordinal: i64,
+    chunk: &PutChunk,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(statement)
+        .bind(owner)
+        .bind(embedding)
+        .bind(ordinal)
+        .bind(chunk.start)
+        .bind(chunk.end)
+        .bind(chunk.page)
+        .bind(&chunk.heading)
+        .bind(chunk.header.map(|header| header.0))
+        .bind(chunk.header.map(|header| header.1))
+        .bind(&chunk.prefix)
+        .bind(chunk.tokens)
+        .bind(&chunk.place)
+        .fetch_one(connection)
+        .await
+}
+
+pub(super) async fn note_change(
     connection: &mut SqliteConnection,
     sequence: i64,
     chunk: i64,

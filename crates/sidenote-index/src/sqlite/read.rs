@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::rows::{
-    LexicalSource, ModelRow, SegmentRow, State, chunks_of, fingerprint, hex, join_pieces, json_ids, model,
+    LexicalSource, ModelRow, SegmentRow, State, chunks_of, fingerprint, join_pieces, json_ids, known_vectors, model,
     removed_after, segments, span, state, stored_document, text, vectors,
 };
 use super::{PIECE_BYTES, Reader, signed, unsigned, vector_of_bytes};
@@ -198,21 +198,8 @@ impl Reader {
         model_id: i64,
         hashes: &[[u8; 32]],
     ) -> Result<HashSet<[u8; 32]>, IndexError> {
-        let mut known = HashSet::new();
         let mut snapshot = self.snapshot().await?;
-        for some in hashes.chunks(512) {
-            let list: Vec<String> = some.iter().map(|hash| hex(hash)).collect();
-            let rows: Vec<Vec<u8>> = sqlx::query_scalar(
-                "SELECT e.hash FROM json_each(?) j JOIN embeddings e ON e.model_id = ? AND e.hash = unhex(j.value)",
-            )
-            .bind(serde_json::to_string(&list).unwrap_or_default())
-            .bind(model_id)
-            .fetch_all(&mut *snapshot)
-            .await
-            .map_err(|error| self.error(error))?;
-            known.extend(rows.iter().filter_map(|hash| <[u8; 32]>::try_from(hash.as_slice()).ok()));
-        }
-        Ok(known)
+        known_vectors(&mut snapshot, model_id, hashes).await.map_err(|error| self.error(error))
     }
 
     /// The documents that a filter lets through; `None` where it lets all through.

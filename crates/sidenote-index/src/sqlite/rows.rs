@@ -1,6 +1,8 @@
 //! Rows as Rust values, and the questions that reader and writer share: each runs on the connection it is given, so that it
 //! sees what its transaction sees.
 
+use std::collections::HashSet;
+
 use sidenote_text::{Format, Span};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -20,6 +22,7 @@ pub(crate) struct State {
     pub(crate) lexical_sequence: i64,
     pub(crate) segments_generation: i64,
     pub(crate) purge_pending: bool,
+    pub(crate) ingest_unfinished: bool,
 }
 
 /// The registered embedding model.
@@ -55,7 +58,8 @@ pub(crate) struct LexicalSource {
 
 pub(crate) async fn state(connection: &mut SqliteConnection) -> Result<State, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT uuid, sequence, trimmed_to, lexical_generation, lexical_sequence, segments_generation, purge_pending FROM store",
+        "SELECT uuid, sequence, trimmed_to, lexical_generation, lexical_sequence, segments_generation, purge_pending, \
+         ingest_unfinished FROM store",
     )
     .fetch_one(connection)
     .await?;
@@ -67,13 +71,16 @@ pub(crate) async fn state(connection: &mut SqliteConnection) -> Result<State, sq
         lexical_sequence: row.try_get(4)?,
         segments_generation: row.try_get(5)?,
         purge_pending: row.try_get::<i64, _>(6)? != 0,
+        ingest_unfinished: row.try_get::<i64, _>(7)? != 0,
     })
 }
 
+/// The model whose vectors answer.
 pub(crate) async fn model(connection: &mut SqliteConnection) -> Result<Option<ModelRow>, sqlx::Error> {
-    let row = sqlx::query("SELECT id, name, sha256_hex, dimensions FROM models ORDER BY id DESC LIMIT 1")
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        sqlx::query("SELECT m.id, m.name, m.sha256_hex, m.dimensions FROM store s JOIN models m ON m.id = s.model_id")
+            .fetch_optional(connection)
+            .await?;
     row.map(|row| {
         Ok(ModelRow {
             id: row.try_get(0)?,
@@ -148,18 +155,44 @@ pub(crate) async fn vectors(
     Ok(vectors)
 }
 
-/// Vectors with an id above `after`, at most `limit`, ascending by id.
+/// Which of the hashes have a vector of a model.
+pub(super) async fn known_vectors(
+    connection: &mut SqliteConnection,
+    model: i64,
+    hashes: &[[u8; 32]],
+) -> Result<HashSet<[u8; 32]>, sqlx::Error> {
+    let mut known = HashSet::new();
+    for some in hashes.chunks(512) {
+        let list: Vec<String> = some.iter().map(|hash| hex(hash)).collect();
+        let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT e.hash FROM json_each(?) j JOIN embeddings e ON e.model_id = ? AND e.hash = unhex(j.value)",
+        )
+        .bind(serde_json::to_string(&list).unwrap_or_default())
+        .bind(model)
+        .fetch_all(&mut *connection)
+        .await?;
+        known.extend(rows.iter().filter_map(|hash| <[u8; 32]>::try_from(hash.as_slice()).ok()));
+    }
+    Ok(known)
+}
+
+/// Vectors with an id above `after`, at most `limit`, ascending by id, each with the length that its model makes.
 pub(super) async fn vectors_page(
     connection: &mut SqliteConnection,
     after: i64,
     limit: i64,
-) -> Result<Vec<(i64, Vec<f32>)>, sqlx::Error> {
-    let rows = sqlx::query("SELECT id, vector FROM embeddings WHERE id > ? ORDER BY id LIMIT ?")
-        .bind(after)
-        .bind(limit)
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, vector_of_bytes(row.try_get::<&[u8], _>(1)?)))).collect()
+) -> Result<Vec<(i64, Vec<f32>, usize)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT e.id, e.vector, m.dimensions FROM embeddings e JOIN models m ON m.id = e.model_id WHERE e.id > ? \
+         ORDER BY e.id LIMIT ?",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, vector_of_bytes(row.try_get::<&[u8], _>(1)?), size(row.try_get(2)?))))
+        .collect()
 }
 
 pub(super) async fn chunks_of(

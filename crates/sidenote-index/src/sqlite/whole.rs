@@ -60,8 +60,12 @@ impl Reader {
         work.await.map_err(|error| self.error(error))
     }
 
-    /// Vectors with an id above `after`, at most `limit`, ascending by id.
-    pub(crate) async fn vectors_after(&self, after: i64, limit: usize) -> Result<Vec<(i64, Vec<f32>)>, IndexError> {
+    /// Vectors with an id above `after`, at most `limit`, ascending by id, each with the length that its model makes.
+    pub(crate) async fn vectors_after(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, Vec<f32>, usize)>, IndexError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.error(error))?;
         vectors_page(&mut connection, after, signed(limit)).await.map_err(|error| self.error(error))
     }

@@ -36,15 +36,24 @@ impl Writer {
                     asked: version(&asked.name, &asked.sha256_hex),
                 });
             }
+            sqlx::query("UPDATE store SET model_id = NULL WHERE id = 1")
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.error(error))?;
             sqlx::query("DELETE FROM models").execute(&mut *transaction).await.map_err(|error| self.error(error))?;
         }
-        sqlx::query("INSERT INTO models (name, sha256_hex, dimensions) VALUES (?, ?, ?)")
-            .bind(&asked.name)
-            .bind(&asked.sha256_hex)
-            .bind(signed(asked.dimensions))
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| self.error(error))?;
+        let work = async {
+            let id: i64 =
+                sqlx::query_scalar("INSERT INTO models (name, sha256_hex, dimensions) VALUES (?, ?, ?) RETURNING id")
+                    .bind(&asked.name)
+                    .bind(&asked.sha256_hex)
+                    .bind(signed(asked.dimensions))
+                    .fetch_one(&mut *transaction)
+                    .await?;
+            sqlx::query("UPDATE store SET model_id = ? WHERE id = 1").bind(id).execute(&mut *transaction).await?;
+            Ok(())
+        };
+        work.await.map_err(|error| self.error(error))?;
         transaction.commit().await.map_err(|error| self.error(error))
     }
 
@@ -211,9 +220,7 @@ impl Writer {
         // AUTOINCREMENT's own counter, so that a number given out and not used is not given out for other content.
         let work = async {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-            let model: i64 = sqlx::query_scalar("SELECT id FROM models ORDER BY id DESC LIMIT 1")
-                .fetch_one(&mut *transaction)
-                .await?;
+            let model: i64 = sqlx::query_scalar("SELECT model_id FROM store").fetch_one(&mut *transaction).await?;
             let generation: i64 =
                 sqlx::query_scalar("INSERT INTO segments (model_id, vectors) VALUES (?, 0) RETURNING generation")
                     .bind(model)
@@ -240,7 +247,7 @@ impl Writer {
             for new in new {
                 sqlx::query(
                     "INSERT INTO segments (generation, model_id, vectors) \
-                     VALUES (?, (SELECT id FROM models ORDER BY id DESC LIMIT 1), ?)",
+                     VALUES (?, (SELECT model_id FROM store), ?)",
                 )
                 .bind(new.generation)
                 .bind(new.vectors.cast_signed())
@@ -260,6 +267,16 @@ impl Writer {
     pub(crate) async fn set_purge_pending(&self, pending: bool) -> Result<(), IndexError> {
         sqlx::query("UPDATE store SET purge_pending = ? WHERE id = 1")
             .bind(i64::from(pending))
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(())
+    }
+
+    /// Marks that an ingest has begun, or has come to its end.
+    pub(crate) async fn set_ingest_unfinished(&self, unfinished: bool) -> Result<(), IndexError> {
+        sqlx::query("UPDATE store SET ingest_unfinished = ? WHERE id = 1")
+            .bind(i64::from(unfinished))
             .execute(&self.pool)
             .await
             .map_err(|error| self.error(error))?;

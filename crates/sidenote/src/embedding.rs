@@ -1,0 +1,84 @@
+//! The middle of an ingest: chunks get their vectors while the next files are read and the ones before are stored.
+
+use std::{collections::HashSet, sync::mpsc};
+
+use sidenote_index::{Index, NewChunk};
+use sidenote_model::{CancelToken, Embedder};
+
+use crate::{
+    error::Error,
+    reading::{Content, Prepared},
+};
+
+/// Texts handed to the embedder at a time; between two of them a stop is noticed and progress shown.
+pub(crate) const EMBED_AT_A_TIME: usize = 32;
+
+/// What is handed on, in order.
+pub(crate) enum Embedded<'k> {
+    /// So many chunks got their vectors.
+    Chunks(usize),
+    /// Files whose chunks all have theirs.
+    Files(Vec<Prepared<'k>>),
+    /// It cannot go on.
+    Failed(Error),
+}
+
+/// Gives chunks their vectors.
+pub(crate) struct ChunkEmbedder<'a> {
+    pub(crate) index: &'a Index,
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) cancel: &'a CancelToken,
+    /// Texts whose vectors were handed on and may not be stored yet.
+    pub(crate) sent: HashSet<[u8; 32]>,
+}
+
+impl ChunkEmbedder<'_> {
+    /// Works until stopped, or until nobody sends or listens any more.
+    pub(crate) fn embed_all<'k>(
+        mut self,
+        batches: mpsc::Receiver<Vec<Prepared<'k>>>,
+        done: &mpsc::SyncSender<Embedded<'k>>,
+    ) {
+        for mut batch in batches {
+            let sent = match self.embed(&mut batch, done) {
+                Ok(true) => done.send(Embedded::Files(batch)),
+                // Stopped in the middle: the next ingest reads these files again.
+                Ok(false) => return,
+                Err(error) => done.send(Embedded::Failed(error)),
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Gives each chunk its vector, unless one of the same text has it already. False when stopped.
+    fn embed(&mut self, batch: &mut [Prepared<'_>], done: &mpsc::SyncSender<Embedded<'_>>) -> Result<bool, Error> {
+        let mut new: Vec<&mut NewChunk> = batch.iter_mut().flat_map(chunks_of).collect();
+        let hashes: Vec<[u8; 32]> = new.iter().map(|new| new.hash).collect();
+        self.sent.extend(self.index.known_vectors(&self.embedder.info().name, &hashes)?);
+        new.retain(|new| self.sent.insert(new.hash));
+        for some in new.chunks_mut(EMBED_AT_A_TIME) {
+            if self.cancel.is_cancelled() {
+                return Ok(false);
+            }
+            let texts: Vec<String> = some.iter().map(|new| new.chunk.embedded_text()).collect();
+            let vectors = self.embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+            for (new, vector) in some.iter_mut().zip(vectors) {
+                new.vector = Some(vector);
+            }
+            if done.send(Embedded::Chunks(texts.len())).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(!self.cancel.is_cancelled())
+    }
+}
+
+fn chunks_of<'p>(prepared: &'p mut Prepared<'_>) -> impl Iterator<Item = &'p mut NewChunk> + use<'p> {
+    let documents = match &mut prepared.result {
+        Ok(Content::Read(read)) => read.documents.as_mut_slice(),
+        Ok(Content::Same(_) | Content::Moved { .. }) | Err(_) => &mut [],
+    };
+    documents.iter_mut().flat_map(|(_, chunks)| chunks)
+}

@@ -1,0 +1,118 @@
+//! Another embedding model takes over: every chunk gets a vector of it, beside the old ones, which answer until all are there.
+//!
+//! The files are not read again. A chunk that the new model's tokenizer finds too long is cut where it stands; all others keep
+//! their ids. What is embedded is kept when the work is stopped, and the next ingest goes on from there.
+
+use sidenote_index::{ChunkId, EmbeddingModelInfo, Index, IndexWriter, NextChunk, StoredDocument};
+use sidenote_model::{CancelToken, Embedder};
+use sidenote_text::{Chunk, ChunkOptions, chunk_again, embedded_hash};
+
+use crate::{embedding::EMBED_AT_A_TIME, error::Error, ingest::IngestEvent, reading::Counter};
+
+/// Vectors stored in one transaction: so many are lost at the most when the process ends.
+const STORE_AT_A_TIME: usize = 256;
+
+/// A text to embed, by its hash.
+type Waiting = ([u8; 32], String);
+
+/// The work, and how far it is.
+pub(crate) struct Reembedding<'a> {
+    pub(crate) index: &'a Index,
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) options: ChunkOptions,
+    pub(crate) cancel: &'a CancelToken,
+}
+
+impl Reembedding<'_> {
+    /// Gives every chunk a vector of the model and lets it take over; returns the number of chunks, or `None` when stopped.
+    pub(crate) fn run(
+        &self,
+        writer: &mut IndexWriter,
+        from: &EmbeddingModelInfo,
+        to: &EmbeddingModelInfo,
+        show: &mut dyn FnMut(IngestEvent<'_>),
+    ) -> Result<Option<usize>, Error> {
+        writer.set_next_model(to)?;
+        let documents = self.index.documents(None)?;
+        let chunks_total = documents.iter().map(|document| usize::try_from(document.chunk_count).unwrap_or(0)).sum();
+        let mut next: Vec<NextChunk> = Vec::with_capacity(chunks_total);
+        let mut waiting: Vec<Waiting> = Vec::new();
+        for document in &documents {
+            for (chunk, parts) in self.chunks_of(document)? {
+                waiting.extend(parts.iter().map(|(part, hash)| (*hash, part.embedded_text())));
+                next.push(next_chunk(chunk, parts));
+            }
+            let is_last = document.id == documents[documents.len() - 1].id;
+            if waiting.len() >= STORE_AT_A_TIME || is_last {
+                let more = self.embed(writer, to, &mut waiting)?;
+                let (from, to) = (from.name.as_str(), to.name.as_str());
+                show(IngestEvent::Reembedding { from, to, chunks_done: next.len(), chunks_total });
+                if !more {
+                    return Ok(None);
+                }
+            }
+        }
+        writer.switch_model(to, &next)?;
+        Ok(Some(chunks_total))
+    }
+
+    /// A document's chunks as they are to be, read with the check that an answer's are.
+    fn chunks_of(&self, document: &StoredDocument) -> Result<Vec<(ChunkId, Vec<(Chunk, [u8; 32])>)>, Error> {
+        let ids: Vec<ChunkId> = self.index.chunks_of(document.id)?.iter().map(|chunk| chunk.id).collect();
+        let pages = if document.page_count.is_some() { self.index.pages(document.id)? } else { Vec::new() };
+        let counter = Counter { embedder: self.embedder, cancel: self.cancel };
+        let mut chunks = Vec::with_capacity(ids.len());
+        for stored in self.index.chunks(&ids)? {
+            let id = stored.id;
+            let parts = chunk_again(&stored.into(), document.format, &pages, &counter, &self.options);
+            chunks.push((id, with_hashes(parts)));
+        }
+        Ok(chunks)
+    }
+
+    /// Embeds and stores what is not there yet; false when stopped. What was embedded until then is stored.
+    fn embed(
+        &self,
+        writer: &mut IndexWriter,
+        to: &EmbeddingModelInfo,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<bool, Error> {
+        let hashes: Vec<[u8; 32]> = waiting.iter().map(|(hash, _)| *hash).collect();
+        let mut known = writer.known_next_vectors(to, &hashes)?;
+        waiting.retain(|(hash, _)| known.insert(*hash));
+        for stored in waiting.chunks(STORE_AT_A_TIME) {
+            let mut vectors = Vec::with_capacity(stored.len());
+            for some in stored.chunks(EMBED_AT_A_TIME) {
+                if self.cancel.is_cancelled() {
+                    break;
+                }
+                let texts: Vec<&str> = some.iter().map(|(_, text)| text.as_str()).collect();
+                vectors.extend(some.iter().map(|(hash, _)| *hash).zip(self.embedder.embed(&texts)?));
+            }
+            writer.store_next_vectors(to, vectors)?;
+            if self.cancel.is_cancelled() {
+                return Ok(false);
+            }
+        }
+        waiting.clear();
+        Ok(!self.cancel.is_cancelled())
+    }
+}
+
+fn with_hashes(parts: Vec<Chunk>) -> Vec<(Chunk, [u8; 32])> {
+    let hashed = |part: Chunk| {
+        let hash = embedded_hash(&part);
+        (part, hash)
+    };
+    parts.into_iter().map(hashed).collect()
+}
+
+fn next_chunk(chunk: ChunkId, mut parts: Vec<(Chunk, [u8; 32])>) -> NextChunk {
+    match (parts.pop(), parts.is_empty()) {
+        (Some((only, hash)), true) => NextChunk::Same { chunk, hash, tokens: only.tokens },
+        (last, _) => {
+            parts.extend(last);
+            NextChunk::Cut { chunk, parts }
+        }
+    }
+}
