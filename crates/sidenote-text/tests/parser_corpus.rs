@@ -265,7 +265,7 @@ fn real_files_give_their_words_or_a_clear_error() {
     let floors = [
         ("text", 0.999, 0.999),
         ("html", 0.95, 0.945),
-        ("pdf", 0.92, 0.76),
+        ("pdf", 0.955, 0.81),
         // office files
         ("docx", 0.97, 0.89),
         ("office97", 0.98, 0.90),
