@@ -55,6 +55,7 @@ mod pdf_fields;
 mod pdf_glyph;
 mod pdf_layout;
 mod pdf_run;
+mod pdf_running;
 mod pdf_text;
 mod pdf_words;
 mod plain;

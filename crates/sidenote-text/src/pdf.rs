@@ -19,7 +19,9 @@ use pdf_oxide::layout::TextSpan;
 use crate::pdf_layout::{Piece, Row, rows_in_order};
 use crate::pdf_run::{Part, Run, Turns};
 use crate::pdf_text::TextWriter;
-use crate::{Document, ExtractError, ExtractLimits, Format, extract, pdf_cmap, pdf_fields, pdf_glyph, pdf_run};
+use crate::{
+    Document, ExtractError, ExtractLimits, Format, extract, pdf_cmap, pdf_fields, pdf_glyph, pdf_run, pdf_running,
+};
 
 /// Reads a PDF file.
 pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
@@ -68,6 +70,7 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     if !pages.broken.is_empty() {
         warnings.push(format!("page {} could not be read", ranges(&pages.broken)));
     }
+    pdf_running::drop_running_rows(&mut pages.rows);
     let written = TextWriter::write(&pages.rows);
     let title = shield(|| title_of(&file)).flatten();
     let first_heading =

@@ -60,6 +60,40 @@ fn words_broken_at_line_ends_are_made_whole_and_compounds_stay() {
 }
 
 #[test]
+fn running_lines_stay_where_they_stand_first() {
+    let pages: Vec<String> = (1..=4)
+        .map(|number| {
+            let body = ["first", "second", "third", "fourth"][number - 1];
+            let (text, foot) = (format!("The {body} page says something new."), format!("Page {number} of 4"));
+            content(&[(60, 800, "Handbook of the house"), (60, 760, "Rules"), (60, 700, &text), (60, 40, &foot)])
+        })
+        .collect();
+    let document = read(&pdf_with_pages(&pages.iter().map(String::as_str).collect::<Vec<_>>()));
+    let read = page_texts(&document);
+    assert!(read[0].starts_with("Handbook of the house") && read[0].ends_with("Page 1 of 4"), "{read:?}");
+    assert_eq!(read[2], "The third page says something new.");
+    assert_eq!(document.text.matches("Handbook").count(), 1);
+}
+
+#[test]
+fn the_header_of_a_table_stays_on_every_page() {
+    let pages: Vec<String> = (1..=4)
+        .map(|number| {
+            let mut lines = vec![(60, 800, "Price list"), (60, 760, "Article"), (200, 760, "Net"), (320, 760, "Gross")];
+            let names: Vec<String> = (0..5).map(|row| format!("Lamp {number}{row}")).collect();
+            for (y, name) in (1..).map(|row| 760 - row * 14).zip(&names) {
+                lines.extend([(60, y, name.as_str()), (200, y, "12.00"), (320, y, "14.28")]);
+            }
+            content(&lines)
+        })
+        .collect();
+    let document = read(&pdf_with_pages(&pages.iter().map(String::as_str).collect::<Vec<_>>()));
+    let read = page_texts(&document);
+    assert_eq!(document.text.matches("Price list").count(), 1);
+    assert!(read.iter().all(|page| page.contains("Article   Net   Gross\nLamp")), "{read:?}");
+}
+
+#[test]
 fn a_font_with_a_one_byte_table_of_its_own_is_read() {
     let table = |name: &str, body: &str| {
         let text = format!(
