@@ -122,16 +122,16 @@ fn open(bytes: &[u8]) -> Result<PdfDocument, ExtractError> {
 
 fn rows_of_page(file: &PdfDocument, index: usize) -> Result<Vec<Row>, Error> {
     let spans = file.extract_spans(index)?;
-    let letters =
+    let weight_of =
         |keep: fn(&TextSpan) -> bool| spans.iter().filter(|span| keep(span)).map(|span| span.text.len()).sum::<usize>();
-    if letters(|span| span.wmode != 0) * 2 > letters(|_| true) {
+    if weight_of(|span| span.wmode != 0) * 2 > weight_of(|_| true) {
         return Ok(rows_in_order(pieces_of_text(&file.extract_text(index)?)));
     }
     // How most of the page is written is its upright; what is turned otherwise is a stamp or a margin note, and comes last.
     let mut turns: BTreeMap<Turn, Vec<Piece>> = BTreeMap::new();
-    let points = PointsOfPage { file, index, places: OnceCell::new() };
+    let letters = LettersOfPage { file, index, letters: OnceCell::new() };
     for span in &spans {
-        turns.entry(Turn::of(span)).or_default().extend(pieces_of_span(span, &points));
+        turns.entry(Turn::of(span)).or_default().extend(pieces_of_span(span, &letters));
     }
     turns.entry(Turn::Quarters(0)).or_default().extend(pdf_fields::filled_fields(file, index));
     let weight = |pieces: &[Piece]| pieces.iter().map(|piece| piece.text.len()).sum::<usize>();
@@ -178,30 +178,47 @@ impl Turn {
     }
 }
 
-/// Where points are drawn on a page, looked up at the first question.
-struct PointsOfPage<'a> {
+/// Where each letter of a page is drawn, looked up at the first question.
+struct LettersOfPage<'a> {
     file: &'a PdfDocument,
     index: usize,
-    places: OnceCell<Vec<(f32, f32)>>,
+    /// With the left end of their base lines.
+    letters: OnceCell<Vec<(char, f32, f32)>>,
 }
 
-impl PointsOfPage<'_> {
-    fn has_near(&self, x: f32, y: f32, size: f32) -> bool {
-        let places = self.places.get_or_init(|| {
+impl LettersOfPage<'_> {
+    fn all(&self) -> &[(char, f32, f32)] {
+        self.letters.get_or_init(|| {
             let chars = self.file.extract_chars(self.index).unwrap_or_default();
-            chars.iter().filter(|c| c.char == '.').map(|c| (c.origin_x, c.origin_y)).collect()
-        });
-        places.iter().any(|(at, height)| (at - x).abs() < size * 0.5 && (height - y).abs() < size * 0.6)
+            chars.iter().map(|c| (c.char, c.origin_x, c.origin_y)).collect()
+        })
+    }
+
+    fn has_point_near(&self, x: f32, y: f32, size: f32) -> bool {
+        let is_near = |(c, at, height): &(char, f32, f32)| {
+            *c == '.' && (at - x).abs() < size * 0.5 && (height - y).abs() < size * 0.6
+        };
+        self.all().iter().any(is_near)
+    }
+
+    /// What stands at one height, from left to right.
+    fn line_at(&self, y: f32, size: f32) -> String {
+        let is_on_line = |(_, _, height): &&(char, f32, f32)| (height - y).abs() < size * 0.6;
+        let mut letters: Vec<(char, f32, f32)> = self.all().iter().filter(is_on_line).copied().collect();
+        letters.sort_by(|a, b| a.1.total_cmp(&b.1));
+        letters.iter().map(|(c, ..)| *c).collect()
     }
 }
 
-fn pieces_of_span(span: &TextSpan, points: &PointsOfPage) -> Vec<Piece> {
+fn pieces_of_span(span: &TextSpan, letters: &LettersOfPage) -> Vec<Piece> {
     let bounds = [span.bbox.x, span.bbox.y, span.bbox.width, span.bbox.height, span.font_size];
     if bounds.iter().any(|value| !value.is_finite()) {
         return Vec::new();
     }
     let size = span.font_size.clamp(0.5, 500.0);
-    let run = Run { text: &span.text, starts: &span.char_x_offsets, widths: &span.char_widths, size };
+    let mended = pdf_run::with_foreign_words_as_drawn(&span.text, || letters.line_at(span.bbox.y, size));
+    let text = mended.as_deref().unwrap_or(&span.text);
+    let run = Run { text, starts: &span.char_x_offsets, widths: &span.char_widths, size };
     let shown = if let Turn::Quarters(shown) = Turn::of(span) { shown } else { 0 };
     let is_turned = shown != 0 || span.page_rotation_applied != 0;
     let bounds = [span.bbox.x, span.bbox.y, span.bbox.width, span.bbox.height];
@@ -214,7 +231,7 @@ fn pieces_of_span(span: &TextSpan, points: &PointsOfPage) -> Vec<Piece> {
         let is_bold = span.font_weight.is_bold();
         (is_bullet || !text.trim().is_empty()).then_some(Piece { x0, x1, y, size, is_bold, is_bullet, text })
     };
-    let parts = run.parts(|x| points.has_near(x, span.bbox.y, size));
+    let parts = run.parts(|x| letters.has_point_near(x, span.bbox.y, size));
     parts.into_iter().filter_map(piece_of).collect()
 }
 

@@ -15,6 +15,9 @@ const MAX_DICTIONARY: usize = 2048;
 /// A table is a few hundred bytes to a few kilobytes; its code ranges stand near its beginning.
 const MAX_TABLE: u64 = 65_536;
 
+/// A file with more tables was made to be slow.
+const MAX_TABLES: usize = 2_000;
+
 /// Renames tables whose codes are all of one byte.
 pub(crate) fn rename_one_byte_tables(bytes: &mut [u8]) {
     let places: Vec<usize> = bytes
@@ -23,6 +26,7 @@ pub(crate) fn rename_one_byte_tables(bytes: &mut [u8]) {
         .filter(|(_, byte)| **byte == b'/')
         .map(|(at, _)| at)
         .filter(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(NAME_KEY)))
+        .take(MAX_TABLES)
         .collect();
     for place in places {
         let Some(at) = misleading_name(bytes, place + NAME_KEY.len()) else { continue };

@@ -15,7 +15,7 @@ use crate::pdf_layout::Piece;
 /// A field may inherit from the field above it; deeper than this is a circle.
 const MAX_DEPTH: usize = 16;
 /// More fields than any form has on a page.
-const MAX_FIELDS: usize = 5_000;
+const MAX_FIELDS: usize = 2_000;
 /// A field's flag that says its value is a password.
 const PASSWORD: i64 = 1 << 13;
 /// An annotation's flags that say it is not shown: invisible, hidden, no view.

@@ -412,6 +412,8 @@ fn row_of(mut line: Line) -> Option<Row> {
                 continue;
             }
             match gap_between(before, piece) {
+                // The number of a note, set small before it, is no part of its first word.
+                Gap::None if row.text == before.text.trim() && is_note_number(before, piece) => row.text.push(' '),
                 Gap::Cell => {
                     row.text.push_str("   ");
                     row.cells += 1;
@@ -453,6 +455,11 @@ fn gap_between(before: &Piece, piece: &Piece) -> Gap {
     } else {
         Gap::None
     }
+}
+
+fn is_note_number(mark: &Piece, note: &Piece) -> bool {
+    let is_number = mark.text.trim().chars().all(|c| c.is_ascii_digit());
+    is_number && mark.size < note.size * 0.85 && note.text.starts_with(char::is_alphabetic)
 }
 
 /// Whether a piece ends with white space on its right or left edge. What was written from right to left may have kept it on
@@ -540,6 +547,19 @@ mod tests {
             piece(180.0, 700.0, 90.0, "للمشكالت يمتلك كل من"),
         ];
         assert_eq!(texts(pieces), ["للمشكالت يمتلك كل من R و Python 3.12 تعتبر البرمجة بلغة"]);
+    }
+
+    #[test]
+    fn the_number_before_a_note_stands_apart_and_others_stay_where_they_are() {
+        let small = |piece: Piece| Piece { size: 6.0, ..piece };
+        let note = vec![small(piece(50.0, 703.0, 3.0, "1")), piece(53.2, 700.0, 100.0, "The code is public.")];
+        assert_eq!(texts(note), ["1 The code is public."]);
+        let power = vec![
+            piece(50.0, 700.0, 30.0, "12 m"),
+            small(piece(80.0, 703.0, 3.0, "3")),
+            piece(83.0, 700.0, 20.0, " an hour"),
+        ];
+        assert_eq!(texts(power), ["12 m3 an hour"]);
     }
 
     #[test]

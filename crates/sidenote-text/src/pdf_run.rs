@@ -160,6 +160,26 @@ fn in_order_of_reading(drawn: &[char]) -> String {
     text
 }
 
+/// Right-to-left text with the words of other scripts in it as they are drawn; the library may have turned them round with the
+/// rest. `drawn` gives what stands on the run's line, from left to right. `None` where nothing is to be mended.
+pub(crate) fn with_foreign_words_as_drawn(text: &str, drawn: impl FnOnce() -> String) -> Option<String> {
+    let chars: Vec<char> = text.chars().collect();
+    let is_foreign = |c: &char| c.is_alphanumeric() && !is_right_to_left(*c);
+    let parts: Vec<&[char]> = chars.chunk_by(|a, b| is_foreign(a) == is_foreign(b)).collect();
+    let is_word = |part: &[char]| part.len() > 2 && part.iter().all(is_foreign) && !part.iter().eq(part.iter().rev());
+    if !text.contains(is_right_to_left) || !parts.iter().any(|part| is_word(part)) {
+        return None;
+    }
+    let drawn = drawn();
+    let mut mended = String::with_capacity(text.len());
+    for part in parts {
+        let (word, turned): (String, String) = (part.iter().collect(), part.iter().rev().collect());
+        let is_turned = is_word(part) && !drawn.contains(&word) && drawn.contains(&turned);
+        mended.push_str(if is_turned { &turned } else { &word });
+    }
+    (mended != text).then_some(mended)
+}
+
 /// How a run is turned, in degrees against the clock.
 #[derive(Clone, Copy)]
 pub(crate) struct Turns {
@@ -230,6 +250,15 @@ mod tests {
         // The same places with a word that reads rightly: its last letter is one that ends words.
         assert_eq!(texts("على", &[10.0, 13.0, 16.0], &[3.0, 3.0, 3.0], true), ["على"]);
         assert_eq!(texts("كتاب", &[20.0, 17.0, 14.0, 11.0], &[3.0; 4], true), ["كتاب"]);
+    }
+
+    #[test]
+    fn foreign_words_in_right_to_left_text_read_as_they_are_drawn() {
+        let mend = |text: &str, drawn: &str| with_foreign_words_as_drawn(text, || drawn.to_owned());
+        assert_eq!(mend("ibibah يبيب", "habibi حبيبي").as_deref(), Some("habibi يبيب"));
+        assert_eq!(mend("habibi يبيب", "habibi حبيبي"), None);
+        assert_eq!(mend("ibibah يبيب", "something else"), None);
+        assert_eq!(mend("ibibah", "habibi"), None);
     }
 
     #[test]
