@@ -31,9 +31,9 @@ enum Edge {
 
 const EDGES: [Edge; 3] = [Edge::Top, Edge::Bottom, Edge::Aside];
 
-/// What comes back: the edge, the text with the page's number cut out, and by how much that number differs from the page's
-/// place in the file.
-type Key = (Edge, String, Option<i64>);
+/// What comes back: the edge, the size of its type, the text with the page's number cut out, and by how much that number
+/// differs from the page's place in the file. A title in large type is no header, even if one repeats it.
+type Key = (Edge, u32, String, Option<i64>);
 
 /// Leaves out running lines except where each stands first. Those that stay are marked.
 pub(crate) fn drop_running_rows(pages: &mut [Vec<Row>]) {
@@ -62,8 +62,9 @@ fn running_rows(pages: &[Vec<Row>]) -> HashMap<Place, usize> {
     for (page, rows) in pages.iter().enumerate() {
         for edge in EDGES {
             for (index, row) in lines_at(rows, edge).into_iter().flatten().filter_map(|at| Some((at, rows.get(at)?))) {
+                let size = (row.size * 2.0).round().to_bits();
                 for (text, number) in templates(&row.text, page) {
-                    places.entry((edge, text, number)).or_default().push((row.y, (page, index)));
+                    places.entry((edge, size, text, number)).or_default().push((row.y, (page, index)));
                 }
             }
         }
@@ -278,6 +279,17 @@ mod tests {
         let inside =
             words.map(|word| page(&[(800.0, word), (780.0, "Remarks"), (400.0, "nothing else"), (60.0, word)]));
         assert_eq!(left(inside.to_vec())[3], "delta / Remarks / nothing else / delta");
+    }
+
+    #[test]
+    fn a_title_that_the_header_repeats_is_no_header() {
+        let words = ["alpha", "beta", "gamma", "delta"];
+        let mut pages = words.map(|word| page(&[(800.0, "Handbook"), (500.0, word)])).to_vec();
+        pages[0][0].size = 24.0;
+        drop_running_rows(&mut pages);
+        let running: Vec<bool> = pages.iter().map(|rows| rows[0].is_running).collect();
+        assert_eq!(running, [false, true, false, false]);
+        assert_eq!([pages[1].len(), pages[2].len()], [2, 1]);
     }
 
     #[test]

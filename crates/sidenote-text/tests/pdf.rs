@@ -3,11 +3,15 @@
 mod pdf_file;
 
 use pdf_file::{PageParts, pdf_with, pdf_with_pages};
-use sidenote_text::{Document, ExtractLimits, SourceFile, extract};
+use sidenote_text::{Document, ExtractError, ExtractLimits, SourceFile, extract};
+
+fn try_read(bytes: &[u8]) -> Result<Document, ExtractError> {
+    let extracted = extract(&SourceFile { name: "a.pdf", bytes }, &ExtractLimits::default())?;
+    Ok(extracted.into_first().expect("a document"))
+}
 
 fn read(bytes: &[u8]) -> Document {
-    let extracted = extract(&SourceFile { name: "a.pdf", bytes }, &ExtractLimits::default()).expect("reads");
-    extracted.into_first().expect("a document")
+    try_read(bytes).expect("reads")
 }
 
 /// Lines of text, each at its place.
@@ -149,8 +153,8 @@ fn a_page_written_sideways_is_read_like_another() {
     }
 }
 
-#[test]
-fn what_was_filled_into_a_form_is_read_and_a_password_is_not() {
+/// A page with labels and beside them fields, of which two are filled in and may be read.
+fn form() -> Vec<u8> {
     let content = content(&[(60, 702, "Name"), (60, 672, "City"), (60, 642, "Notes")]);
     let page = PageParts { content, entries: "/Annots [6 0 R 7 0 R 8 0 R 9 0 R]".to_owned() };
     let field = |rest: &str, bottom: u32| {
@@ -164,8 +168,25 @@ fn what_was_filled_into_a_form_is_read_and_a_password_is_not() {
         field("/FT /Tx /F 2 /T (hidden) /V (unseen)", 608),
         "<< /FT /Ch /T (city) /V (Bremen) /Kids [7 0 R] >>".to_owned(),
     ];
-    let text = read(&pdf_with(&[page], &more)).text;
-    assert_eq!(text, "Name   Rosa Weber\nCity   Bremen\n\nNotes");
+    pdf_with(&[page], &more)
+}
+
+#[test]
+fn what_was_filled_into_a_form_is_read_and_a_password_is_not() {
+    assert_eq!(read(&form()).text, "Name   Rosa Weber\nCity   Bremen\n\nNotes");
+}
+
+#[test]
+fn a_form_with_any_byte_changed_is_read_or_refused() {
+    let whole = form();
+    for at in (0..whole.len()).step_by(3) {
+        let mut spoilt = whole.clone();
+        spoilt[at] ^= 0x15;
+        match try_read(&spoilt) {
+            Ok(document) => assert!(!document.text.trim().is_empty()),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
 }
 
 #[test]
