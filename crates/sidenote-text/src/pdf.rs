@@ -3,9 +3,13 @@
 //! Seam for `pdf_oxide`. On broken files it repairs what it can, returns errors for most of the rest, and may panic, so every
 //! call that parses runs under `catch_unwind`; hangs and memory are bounded by the process that extraction runs in. It opens
 //! files that are encrypted with an empty password. Its own page text moves rows about where bullets or tables are, so
-//! only its positioned runs are used, and `pdf_layout` puts them in order; pages that are turned or written from top to
-//! bottom are left to it.
+//! only its positioned runs are used: `pdf_run` undoes some of its guesses and turned pages, `pdf_layout` puts the pieces in
+//! order. Pages that are written from top to bottom are left to it. Values in form fields are no runs; `pdf_fields`, the other
+//! file that names the library, reads them.
 
+use std::cell::OnceCell;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pdf_oxide::PdfDocument;
@@ -13,8 +17,11 @@ use pdf_oxide::error::Error;
 use pdf_oxide::layout::TextSpan;
 
 use crate::pdf_layout::{Piece, Row, rows_in_order};
+use crate::pdf_run::{Part, Run, Turns};
 use crate::pdf_text::TextWriter;
-use crate::{Document, ExtractError, ExtractLimits, Format, extract};
+use crate::{
+    Document, ExtractError, ExtractLimits, Format, extract, pdf_cmap, pdf_fields, pdf_glyph, pdf_run, pdf_running,
+};
 
 /// Reads a PDF file.
 pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
@@ -63,6 +70,7 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     if !pages.broken.is_empty() {
         warnings.push(format!("page {} could not be read", ranges(&pages.broken)));
     }
+    pdf_running::drop_running_rows(&mut pages.rows);
     let written = TextWriter::write(&pages.rows);
     let title = shield(|| title_of(&file)).flatten();
     let first_heading =
@@ -103,7 +111,9 @@ fn open(bytes: &[u8]) -> Result<PdfDocument, ExtractError> {
     if bytes.is_empty() {
         return Err(ExtractError::Empty);
     }
-    let file = PdfDocument::from_bytes(bytes.to_vec()).map_err(|error| damaged(&error))?;
+    let mut bytes = bytes.to_vec();
+    pdf_cmap::rename_one_byte_tables(&mut bytes);
+    let file = PdfDocument::from_bytes(bytes).map_err(|error| damaged(&error))?;
     if file.is_encrypted() && !file.is_authenticated() && !file.authenticate(b"").unwrap_or(false) {
         return Err(ExtractError::Encrypted);
     }
@@ -112,38 +122,117 @@ fn open(bytes: &[u8]) -> Result<PdfDocument, ExtractError> {
 
 fn rows_of_page(file: &PdfDocument, index: usize) -> Result<Vec<Row>, Error> {
     let spans = file.extract_spans(index)?;
-    let letters =
+    let weight_of =
         |keep: fn(&TextSpan) -> bool| spans.iter().filter(|span| keep(span)).map(|span| span.text.len()).sum::<usize>();
-    let odd = letters(|span| span.wmode != 0 || span.rotation_degrees.abs() > 1.0);
-    if odd * 2 > letters(|_| true) {
+    if weight_of(|span| span.wmode != 0) * 2 > weight_of(|_| true) {
         return Ok(rows_in_order(pieces_of_text(&file.extract_text(index)?)));
     }
-    // What is turned on an upright page is a stamp or a margin note; it comes last.
-    let (upright, turned): (Vec<&TextSpan>, Vec<&TextSpan>) =
-        spans.iter().partition(|span| span.rotation_degrees.abs() <= 1.0);
-    let mut rows = rows_in_order(upright.into_iter().filter_map(piece_of).collect());
-    for piece in turned.into_iter().filter_map(piece_of) {
-        rows.append(&mut rows_in_order(vec![piece]));
+    // How most of the page is written is its upright; what is turned otherwise is a stamp or a margin note, and comes last.
+    let mut turns: BTreeMap<Turn, Vec<Piece>> = BTreeMap::new();
+    let letters = LettersOfPage { file, index, letters: OnceCell::new() };
+    for span in &spans {
+        turns.entry(Turn::of(span)).or_default().extend(pieces_of_span(span, &letters));
+    }
+    turns.entry(Turn::Quarters(0)).or_default().extend(pdf_fields::filled_fields(file, index));
+    let weight = |pieces: &[Piece]| pieces.iter().map(|piece| piece.text.len()).sum::<usize>();
+    let mut groups: Vec<(Turn, Vec<Piece>)> = turns.into_iter().collect();
+    groups.sort_by_key(|(turn, pieces)| (Reverse(weight(pieces)), *turn));
+    let mut rows = Vec::new();
+    for (place, (turn, pieces)) in groups.into_iter().enumerate() {
+        let mut group = match turn {
+            Turn::Quarters(_) => rows_in_order(pieces),
+            Turn::Askew => pieces.into_iter().flat_map(|piece| rows_in_order(vec![piece])).collect(),
+        };
+        if place > 0 {
+            group.iter_mut().for_each(Row::set_aside);
+        }
+        rows.append(&mut group);
     }
     Ok(rows)
 }
 
-fn piece_of(span: &TextSpan) -> Option<Piece> {
-    let text = clean(&span.text);
-    let is_bullet = text.trim().is_empty() && is_bullet_sign(&span.text);
-    let bounds = [span.bbox.x, span.bbox.y, span.bbox.width, span.font_size];
-    if (text.trim().is_empty() && !is_bullet) || bounds.iter().any(|value| !value.is_finite()) {
-        return None;
+/// How text stands on the page as it is shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// In degrees, against the clock: 0, 90, 180 or 270.
+    Quarters(i32),
+    Askew,
+}
+
+impl Turn {
+    fn of(span: &TextSpan) -> Self {
+        if !span.rotation_degrees.is_finite() {
+            return Self::Askew;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "an angle, and saturating where it is not")]
+        let degrees = span.rotation_degrees.round() as i32;
+        // A turned page may turn its text back; then the library has turned the bounds already.
+        let shown = (degrees % 360 - span.page_rotation_applied % 360).rem_euclid(360);
+        match shown {
+            0 | 1 | 359 => Self::Quarters(0),
+            89..=91 => Self::Quarters(90),
+            179..=181 => Self::Quarters(180),
+            269..=271 => Self::Quarters(270),
+            _ => Self::Askew,
+        }
     }
-    Some(Piece {
-        x0: span.bbox.x,
-        x1: span.bbox.x + span.bbox.width,
-        y: span.bbox.y,
-        size: span.font_size.clamp(0.5, 500.0),
-        is_bold: span.font_weight.is_bold(),
-        is_bullet,
-        text,
-    })
+}
+
+/// Where each letter of a page is drawn, looked up at the first question.
+struct LettersOfPage<'a> {
+    file: &'a PdfDocument,
+    index: usize,
+    /// With the left end of their base lines.
+    letters: OnceCell<Vec<(char, f32, f32)>>,
+}
+
+impl LettersOfPage<'_> {
+    fn all(&self) -> &[(char, f32, f32)] {
+        self.letters.get_or_init(|| {
+            let chars = self.file.extract_chars(self.index).unwrap_or_default();
+            chars.iter().map(|c| (c.char, c.origin_x, c.origin_y)).collect()
+        })
+    }
+
+    fn has_point_near(&self, x: f32, y: f32, size: f32) -> bool {
+        let is_near = |(c, at, height): &(char, f32, f32)| {
+            *c == '.' && (at - x).abs() < size * 0.5 && (height - y).abs() < size * 0.6
+        };
+        self.all().iter().any(is_near)
+    }
+
+    /// What stands at one height, from left to right.
+    fn line_at(&self, y: f32, size: f32) -> String {
+        let is_on_line = |(_, _, height): &&(char, f32, f32)| (height - y).abs() < size * 0.6;
+        let mut letters: Vec<(char, f32, f32)> = self.all().iter().filter(is_on_line).copied().collect();
+        letters.sort_by(|a, b| a.1.total_cmp(&b.1));
+        letters.iter().map(|(c, ..)| *c).collect()
+    }
+}
+
+fn pieces_of_span(span: &TextSpan, letters: &LettersOfPage) -> Vec<Piece> {
+    let bounds = [span.bbox.x, span.bbox.y, span.bbox.width, span.bbox.height, span.font_size];
+    if bounds.iter().any(|value| !value.is_finite()) {
+        return Vec::new();
+    }
+    let size = span.font_size.clamp(0.5, 500.0);
+    let mended = pdf_run::with_foreign_words_as_drawn(&span.text, || letters.line_at(span.bbox.y, size));
+    let text = mended.as_deref().unwrap_or(&span.text);
+    let run = Run { text, starts: &span.char_x_offsets, widths: &span.char_widths, size };
+    let shown = if let Turn::Quarters(shown) = Turn::of(span) { shown } else { 0 };
+    let is_turned = shown != 0 || span.page_rotation_applied != 0;
+    let bounds = [span.bbox.x, span.bbox.y, span.bbox.width, span.bbox.height];
+    let ((left, y), length) = pdf_run::turned_back(bounds, Turns { shown, page: span.page_rotation_applied });
+    let piece_of = |part: Part| {
+        let text = clean(&part.text);
+        let is_bullet = text.trim().is_empty() && is_bullet_sign(&part.text);
+        // Places of single letters are given for upright runs only.
+        let (x0, x1) = part.ends.filter(|_| !is_turned).unwrap_or((left, left + length));
+        let is_bold = span.font_weight.is_bold();
+        (is_bullet || !text.trim().is_empty()).then_some(Piece { x0, x1, y, size, is_bold, is_bullet, text })
+    };
+    let parts = run.parts(|x| letters.has_point_near(x, span.bbox.y, size));
+    parts.into_iter().filter_map(piece_of).collect()
 }
 
 /// Rows that somebody else put in order, one below the other.
@@ -159,17 +248,26 @@ fn pieces_of_text(text: &str) -> Vec<Piece> {
         .collect()
 }
 
-/// Text without control characters, characters that have a meaning in one font only, and marks of direction.
-fn clean(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            '\t' | '\n' | '\r' | '\u{a0}' => Some(' '),
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => None,
-            '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' | '\u{fffd}' => None,
-            c if c.is_control() => None,
-            c => Some(c),
-        })
-        .collect()
+/// Text without control characters, characters that have a meaning in one font only, and marks of direction; with letters
+/// for glyphs.
+pub(crate) fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    let last = text.trim_end().len().saturating_sub('\u{ad}'.len_utf8());
+    for (at, c) in text.char_indices() {
+        match c {
+            // What stands at the end of a run is drawn: the hyphen of a broken word.
+            '\u{ad}' if at > 0 && at == last => cleaned.push('-'),
+            '\t' | '\n' | '\r' | '\u{a0}' => cleaned.push(' '),
+            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {}
+            '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' | '\u{fffd}' => {}
+            c if c.is_control() => {}
+            c => match pdf_glyph::letters_of(c) {
+                Some(letters) => cleaned.push_str(letters),
+                None => cleaned.push(c),
+            },
+        }
+    }
+    cleaned
 }
 
 /// A single character of a symbol font, as word processors use for bullets.
@@ -182,10 +280,11 @@ fn is_bullet_sign(text: &str) -> bool {
 fn title_of(file: &PdfDocument) -> Option<String> {
     let info = file.resolve_object(file.trailer().as_dict()?.get("Info")?).ok()?;
     let title = file.resolve_object(info.as_dict()?.get("Title")?).ok()?;
-    extract::sane_title(&clean(&decode_title(title.as_string()?)))
+    extract::sane_title(&clean(&decode_text(title.as_string()?)))
 }
 
-fn decode_title(bytes: &[u8]) -> String {
+/// A text string of the file's own objects, which is in one of three encodings.
+pub(crate) fn decode_text(bytes: &[u8]) -> String {
     match bytes {
         [0xfe, 0xff, rest @ ..] => encoding_rs::UTF_16BE.decode_without_bom_handling(rest).0.into_owned(),
         [0xff, 0xfe, rest @ ..] => encoding_rs::UTF_16LE.decode_without_bom_handling(rest).0.into_owned(),

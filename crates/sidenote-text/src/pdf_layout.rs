@@ -3,6 +3,8 @@
 //! Columns are told from tables by what stands in them: lines of prose fill their column, cells do not. What does not look
 //! like columns is read row by row.
 
+use crate::pdf_glyph::is_right_to_left;
+
 /// Text on a page that the file shows in one go. Coordinates are in points, y grows upwards.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
@@ -40,12 +42,25 @@ pub(crate) struct Row {
     pub(crate) joint: Joint,
     /// Whether the row stands at the top or the bottom of its page.
     pub(crate) is_at_edge: bool,
+    /// Stands across the page's own text: its place says nothing about top and bottom.
+    pub(crate) is_aside: bool,
+    /// A header or footer that comes back on other pages.
+    pub(crate) is_running: bool,
+    /// Lower edge.
+    pub(crate) y: f32,
     x0: f32,
     x1: f32,
-    y: f32,
     starts_item: bool,
     /// Began with a bullet that is no character, and so is not in the text.
     has_lost_bullet: bool,
+}
+
+impl Row {
+    /// Marks a row that is turned otherwise than the page's text.
+    pub(crate) fn set_aside(&mut self) {
+        self.is_aside = true;
+        self.is_at_edge = false;
+    }
 }
 
 /// Least width of the white between columns, in points.
@@ -66,19 +81,22 @@ pub(crate) fn rows_in_order(pieces: Vec<Piece>) -> Vec<Row> {
     for region in regions {
         let mut region = join_rows(lines_of(region));
         if let (Some(last), Some(first)) = (rows.last(), region.first_mut()) {
-            // A sentence may go on at the top of the next column.
-            let goes_on = first.text.starts_with(char::is_lowercase)
-                && !last.text.ends_with(['.', ':', '!', '?'])
-                && (last.size - first.size).abs() < 0.5
-                && last.is_bold == first.is_bold
-                && last.cells == 1
-                && first.cells == 1;
-            first.joint = if goes_on { Joint::Flow } else { Joint::Paragraph };
+            first.joint = if goes_on(last, first) { Joint::Flow } else { Joint::Paragraph };
         }
         rows.append(&mut region);
     }
     mark_edges(&mut rows);
     rows
+}
+
+/// Whether a sentence goes on in a row that does not stand below the one before it, as at the top of the next column.
+pub(crate) fn goes_on(last: &Row, first: &Row) -> bool {
+    first.text.starts_with(char::is_lowercase)
+        && !last.text.ends_with(['.', ':', '!', '?'])
+        && (last.size - first.size).abs() < 0.5
+        && last.is_bold == first.is_bold
+        && last.cells == 1
+        && first.cells == 1
 }
 
 fn mark_edges(rows: &mut [Row]) {
@@ -325,6 +343,14 @@ fn joint_of(above: &Row, row: &Row, below: Option<&Row>, (left, right): (f32, f3
         (true, _) | (_, true) => return Joint::Paragraph,
         (false, false) => {}
     }
+    // Lines of one paragraph stand below each other; what does not belongs to a column that was not told apart.
+    if row.x1 < above.x0 || row.x0 > above.x1 {
+        return Joint::Paragraph;
+    }
+    // A broken word binds its lines, whatever their type.
+    if !is_apart && !row.has_lost_bullet && ends_broken(&above.text) && row.text.starts_with(char::is_lowercase) {
+        return Joint::Flow;
+    }
     if is_apart || differs || row.has_lost_bullet {
         return Joint::Paragraph;
     }
@@ -345,11 +371,17 @@ fn joint_of(above: &Row, row: &Row, below: Option<&Row>, (left, right): (f32, f3
     }
 }
 
+/// Whether a row ends within a word: in a letter and a hyphen.
+pub(crate) fn ends_broken(text: &str) -> bool {
+    text.strip_suffix(['-', '\u{2010}']).is_some_and(|stem| stem.ends_with(char::is_alphabetic))
+}
+
 fn row_of(mut line: Line) -> Option<Row> {
     let letters = |is_rtl: bool| {
         line.iter().flat_map(|p| p.text.chars()).filter(|c| c.is_alphabetic() && is_right_to_left(*c) == is_rtl).count()
     };
     if letters(true) > letters(false) {
+        line = with_foreign_words_joined(line);
         line.sort_by(|a, b| b.x0.total_cmp(&a.x0));
     }
     let has_lost_bullet = line.iter().any(|piece| piece.is_bullet);
@@ -361,6 +393,8 @@ fn row_of(mut line: Line) -> Option<Row> {
         cells: 1,
         joint: Joint::Paragraph,
         is_at_edge: false,
+        is_aside: false,
+        is_running: false,
         x0: f32::INFINITY,
         x1: f32::NEG_INFINITY,
         y: line.iter().fold(f32::INFINITY, |y, piece| y.min(piece.y)),
@@ -377,13 +411,15 @@ fn row_of(mut line: Line) -> Option<Row> {
             if overprinted {
                 continue;
             }
-            let gap = (piece.x0 - before.x1).max(before.x0 - piece.x1);
-            let spaced = before.text.ends_with(char::is_whitespace) || piece.text.starts_with(char::is_whitespace);
-            if gap > CELL_GAP * piece.size.max(before.size) {
-                row.text.push_str("   ");
-                row.cells += 1;
-            } else if spaced || gap > WORD_GAP * piece.size.min(before.size) {
-                row.text.push(' ');
+            match gap_between(before, piece) {
+                // The number of a note, set small before it, is no part of its first word.
+                Gap::None if row.text == before.text.trim() && is_note_number(before, piece) => row.text.push(' '),
+                Gap::Cell => {
+                    row.text.push_str("   ");
+                    row.cells += 1;
+                }
+                Gap::Word => row.text.push(' '),
+                Gap::None => {}
             }
         }
         row.text.push_str(&crate::markdown::fold_white(&piece.text));
@@ -401,8 +437,64 @@ fn row_of(mut line: Line) -> Option<Row> {
     (!line.is_empty()).then_some(row)
 }
 
-fn is_right_to_left(c: char) -> bool {
-    matches!(u32::from(c), 0x0590..=0x08ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff)
+/// What stands between two pieces of a line.
+enum Gap {
+    None,
+    Word,
+    Cell,
+}
+
+fn gap_between(before: &Piece, piece: &Piece) -> Gap {
+    let gap = (piece.x0 - before.x1).max(before.x0 - piece.x1);
+    let is_to_the_right = piece.x0 >= before.x0;
+    let is_spaced = has_white_edge(before, is_to_the_right) || has_white_edge(piece, !is_to_the_right);
+    if gap > CELL_GAP * piece.size.max(before.size) {
+        Gap::Cell
+    } else if is_spaced || gap > WORD_GAP * piece.size.min(before.size) {
+        Gap::Word
+    } else {
+        Gap::None
+    }
+}
+
+fn is_note_number(mark: &Piece, note: &Piece) -> bool {
+    let is_number = mark.text.trim().chars().all(|c| c.is_ascii_digit());
+    is_number && mark.size < note.size * 0.85 && note.text.starts_with(char::is_alphabetic)
+}
+
+/// Whether a piece ends with white space on its right or left edge. What was written from right to left may have kept it on
+/// either end of its text.
+fn has_white_edge(piece: &Piece, on_the_right: bool) -> bool {
+    let (at_start, at_end) = (piece.text.starts_with(char::is_whitespace), piece.text.ends_with(char::is_whitespace));
+    if piece.text.chars().find(|c| c.is_alphabetic()).is_some_and(is_right_to_left) {
+        return at_start || at_end;
+    }
+    if on_the_right { at_end } else { at_start }
+}
+
+/// A line of a right-to-left script with the words of other scripts in it, which stand side by side from left to right, in one
+/// piece each.
+fn with_foreign_words_joined(line: Line) -> Line {
+    let mut joined: Line = Vec::new();
+    for piece in line {
+        let is_foreign = |piece: &Piece| {
+            !piece.is_bullet && piece.text.contains(char::is_alphanumeric) && !piece.text.contains(is_right_to_left)
+        };
+        match joined.last_mut().filter(|last| is_foreign(last) && is_foreign(&piece)) {
+            Some(last) => match gap_between(last, &piece) {
+                Gap::Cell => joined.push(piece),
+                gap @ (Gap::None | Gap::Word) => {
+                    if matches!(gap, Gap::Word) {
+                        last.text.push(' ');
+                    }
+                    last.text.push_str(&piece.text);
+                    last.x1 = last.x1.max(piece.x1);
+                }
+            },
+            None => joined.push(piece),
+        }
+    }
+    joined
 }
 
 #[cfg(test)]
@@ -442,6 +534,32 @@ mod tests {
             })
             .collect();
         assert_eq!(texts(pieces), ["TR-1   1 kW", "TR-2   2 kW", "TR-3   3 kW", "TR-4   4 kW"]);
+    }
+
+    #[test]
+    fn a_line_of_arabic_is_read_from_the_right_and_foreign_words_in_it_from_the_left() {
+        let pieces = vec![
+            piece(10.0, 700.0, 90.0, " تعتبر البرمجة بلغة"),
+            piece(100.0, 700.0, 40.0, "Python "),
+            piece(140.0, 700.0, 20.0, "3.12 "),
+            piece(160.0, 700.0, 5.0, "و"),
+            piece(165.0, 700.0, 15.0, " R "),
+            piece(180.0, 700.0, 90.0, "للمشكالت يمتلك كل من"),
+        ];
+        assert_eq!(texts(pieces), ["للمشكالت يمتلك كل من R و Python 3.12 تعتبر البرمجة بلغة"]);
+    }
+
+    #[test]
+    fn the_number_before_a_note_stands_apart_and_others_stay_where_they_are() {
+        let small = |piece: Piece| Piece { size: 6.0, ..piece };
+        let note = vec![small(piece(50.0, 703.0, 3.0, "1")), piece(53.2, 700.0, 100.0, "The code is public.")];
+        assert_eq!(texts(note), ["1 The code is public."]);
+        let power = vec![
+            piece(50.0, 700.0, 30.0, "12 m"),
+            small(piece(80.0, 703.0, 3.0, "3")),
+            piece(83.0, 700.0, 20.0, " an hour"),
+        ];
+        assert_eq!(texts(power), ["12 m3 an hour"]);
     }
 
     #[test]

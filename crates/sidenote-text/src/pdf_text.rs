@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::markdown::{fold_white, trim};
 use crate::pdf_layout::{Joint, Row};
+use crate::pdf_words::{WordJoint, Words};
 use crate::{Heading, Page, Span, Table};
 
 /// Longest heading, in characters.
@@ -23,7 +24,7 @@ impl TextWriter {
     pub(crate) fn write(pages: &[Vec<Row>]) -> Self {
         let mut writer = Self::default();
         let fonts = Fonts::of(pages);
-        let words = words_of(pages);
+        let words = Words::of(pages);
         for (number, rows) in (1..).zip(pages) {
             if !writer.text.is_empty() && !rows.is_empty() {
                 writer.text.push_str("\n\n");
@@ -37,7 +38,7 @@ impl TextWriter {
         writer
     }
 
-    fn write_page(&mut self, rows: &[Row], words: &HashSet<String>) -> Vec<Span> {
+    fn write_page(&mut self, rows: &[Row], words: &Words) -> Vec<Span> {
         let mut spans = Vec::with_capacity(rows.len());
         for (index, row) in rows.iter().enumerate() {
             let mut row_text = row.text.as_str();
@@ -49,6 +50,10 @@ impl TextWriter {
                 }
             }
             let start = self.text.len();
+            // A broken word has lost its hyphen.
+            if let Some(last) = spans.last_mut().filter(|last: &&mut Span| last.end > start) {
+                *last = Span::new(last.start, start);
+            }
             self.text.push_str(row_text);
             spans.push(Span::new(start, self.text.len()));
         }
@@ -56,7 +61,7 @@ impl TextWriter {
     }
 
     /// Joins a row to the sentence before it. Gives back what is left of the row.
-    fn flow_on<'a>(&mut self, row: &'a str, words: &HashSet<String>) -> &'a str {
+    fn flow_on<'a>(&mut self, row: &'a str, words: &Words) -> &'a str {
         let before = self.text.chars().next_back().unwrap_or(' ');
         let next = row.chars().next().unwrap_or(' ');
         if is_written_without_spaces(before) && is_written_without_spaces(next) {
@@ -64,18 +69,16 @@ impl TextWriter {
         }
         let is_hyphen = matches!(before, '-' | '\u{2010}');
         let stem_end = self.text.len() - if is_hyphen { before.len_utf8() } else { 0 };
-        let stem = last_word(self.text.get(..stem_end).unwrap_or_default());
+        let stem = last_token(self.text.get(..stem_end).unwrap_or_default());
         if !is_hyphen || stem.chars().next_back().is_none_or(|c| !c.is_alphabetic()) {
             // A dash between numbers or words stays as it is and takes no space.
             self.text.push_str(if before == '–' || is_hyphen && !stem.is_empty() { "" } else { " " });
             return row;
         }
-        let rest = row.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-        let joined = format!("{stem}{rest}").to_lowercase();
-        let hyphened = format!("{stem}-{rest}").to_lowercase();
-        let is_split = next.is_lowercase() && (words.contains(&joined) || !words.contains(&hyphened));
-        if is_split {
-            self.text.truncate(stem_end);
+        match words.joint_of(stem, row) {
+            WordJoint::OneWord => self.text.truncate(stem_end),
+            WordJoint::Compound => {}
+            WordJoint::TwoWords => self.text.push(' '),
         }
         row
     }
@@ -192,7 +195,7 @@ impl Fonts {
     fn stands_out(&self, row: &Row) -> bool {
         let letters = row.text.chars().filter(|c| c.is_alphabetic()).count();
         let ends_open = row.text.ends_with(['.', ',', ';', ':']) && !row.text.ends_with("...");
-        if row.cells > 1 || letters < 3 || row.text.chars().count() > MAX_HEADING_CHARS || ends_open {
+        if row.is_running || row.cells > 1 || letters < 3 || row.text.chars().count() > MAX_HEADING_CHARS || ends_open {
             return false;
         }
         if row.is_at_edge && self.running.contains(&without_figures(&row.text)) {
@@ -223,22 +226,9 @@ fn without_figures(text: &str) -> String {
     text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// All words, with their hyphens, that stand inside a row.
-fn words_of(pages: &[Vec<Row>]) -> HashSet<String> {
-    let mut words = HashSet::new();
-    for row in pages.iter().flatten() {
-        for word in row.text.split(|c: char| !c.is_alphanumeric() && c != '-') {
-            let word = word.trim_matches('-');
-            if word.len() > 3 {
-                words.insert(word.to_lowercase());
-            }
-        }
-    }
-    words
-}
-
-fn last_word(text: &str) -> &str {
-    text.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default()
+/// The last word, with the hyphens in it.
+fn last_token(text: &str) -> &str {
+    text.rsplit(|c: char| !c.is_alphanumeric() && c != '-').next().unwrap_or_default().trim_start_matches('-')
 }
 
 fn is_written_without_spaces(c: char) -> bool {

@@ -1,39 +1,12 @@
 //! Files that are broken, or were made to break something, give a document or an error; nothing panics or runs away.
 
+mod pdf_file;
+
+use pdf_file::pdf_with_pages;
 use sidenote_text::{Document, ExtractError, ExtractLimits, SourceFile, extract, sentences};
 
 fn read(name: &str, bytes: &[u8]) -> Result<Document, ExtractError> {
     Ok(extract(&SourceFile { name, bytes }, &ExtractLimits::default())?.into_first().expect("a document"))
-}
-
-/// A PDF with one text object a page, built by hand so that its bytes can be spoilt at known places.
-fn pdf_with_pages(pages: &[&str]) -> Vec<u8> {
-    let mut objects: Vec<String> = vec!["<< /Type /Catalog /Pages 2 0 R >>".to_owned()];
-    let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", 4 + page * 2)).collect();
-    objects.push(format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), pages.len()));
-    objects.push("<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned());
-    for (page, content) in pages.iter().enumerate() {
-        let resources = "/Resources << /Font << /F1 3 0 R >> >>";
-        let stream = 5 + page * 2;
-        objects.push(format!(
-            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] {resources} /Contents {stream} 0 R >>"
-        ));
-        objects.push(format!("<< /Length {} >>\nstream\n{content}\nendstream", content.len()));
-    }
-    let mut bytes = b"%PDF-1.4\n".to_vec();
-    let mut offsets = Vec::new();
-    for (number, object) in (1..).zip(&objects) {
-        offsets.push(bytes.len());
-        bytes.extend(format!("{number} 0 obj\n{object}\nendobj\n").bytes());
-    }
-    let table = bytes.len();
-    bytes.extend(format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).bytes());
-    for offset in offsets {
-        bytes.extend(format!("{offset:010} 00000 n \n").bytes());
-    }
-    let size = objects.len() + 1;
-    bytes.extend(format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n").bytes());
-    bytes
 }
 
 const FIRST: &str = "BT /F1 12 Tf 72 720 Td (The travel rules of the house) Tj ET";

@@ -119,6 +119,20 @@ fn check_strings(name: &str, document: &Document, entry: &serde_json::Value) {
     }
 }
 
+/// PDF files of which not all words can be found, and why.
+const OUT_OF_REACH: [(&str, &str); 4] = [
+    ("pypdf__habibi", "one glyph stands for a whole Arabic word and a letter; the reference has that word backwards"),
+    (
+        "unstructured__pdf-with-ocr-text",
+        "the reference has spaced words letter by letter (`l e t t e r`), we have them whole",
+    ),
+    ("pdfplumber__federal-register", "the reference has header, footer and stamp 13 times, we have each once"),
+    (
+        "docling__right_to_left_01",
+        "the library puts single letters of three lines elsewhere; a number of words end up in parts",
+    ),
+];
+
 #[derive(Default)]
 struct Group {
     words: Vec<f64>,
@@ -249,6 +263,9 @@ fn real_files_give_their_words_or_a_clear_error() {
                     document.headings.len(),
                     document.tables.len(),
                 );
+                if let Some((_, reason)) = OUT_OF_REACH.iter().find(|(name, _)| file.contains(name)) {
+                    eprintln!("      {reason}");
+                }
                 let group = groups.entry(group).or_default();
                 group.words.extend(one);
                 group.runs.extend(four);
@@ -265,7 +282,7 @@ fn real_files_give_their_words_or_a_clear_error() {
     let floors = [
         ("text", 0.999, 0.999),
         ("html", 0.95, 0.945),
-        ("pdf", 0.92, 0.76),
+        ("pdf", 0.955, 0.81),
         // office files
         ("docx", 0.97, 0.89),
         ("office97", 0.98, 0.90),
