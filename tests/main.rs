@@ -12,6 +12,7 @@ mod cli {
     mod help;
     mod hostile;
     mod json;
+    mod odd_files;
     mod pdf;
     mod privacy;
     mod prose;

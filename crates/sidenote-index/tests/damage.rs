@@ -83,6 +83,74 @@ fn a_flipped_byte_in_any_derived_file_is_noticed_and_made_good() {
     }
 }
 
+/// What a search of everything gives, or why it gives nothing.
+fn all_texts(folder: &Path) -> Result<Vec<String>, IndexError> {
+    let index = Index::open(folder, &sealing())?;
+    let everything = Filter::default();
+    let mut found = index.search_lexical("alpha gamma", 100, &everything)?;
+    found.extend(index.search_dense(&vector_of("gamma delta 7"), MODEL, 100, &everything)?);
+    let ids: Vec<_> = found.iter().map(|hit| hit.chunk).collect();
+    let mut texts: Vec<String> = index.chunks(&ids)?.into_iter().map(|chunk| chunk.text).collect();
+    for document in index.documents(None)? {
+        texts.extend(
+            index
+                .chunks(&index.chunks_of(document.id)?.iter().map(|chunk| chunk.id).collect::<Vec<_>>())?
+                .into_iter()
+                .map(|chunk| chunk.text),
+        );
+    }
+    Ok(texts)
+}
+
+#[test]
+fn a_change_anywhere_in_the_database_gives_the_right_texts_or_an_error() {
+    let (sound, live) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fill(sound.path());
+    {
+        // A copy with a write-ahead log: of a folder that is written to.
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        let index = Index::open(folder.path(), &sealing()).unwrap();
+        let mut writer = writer(&index);
+        put(&mut writer, "/20.md", "alpha beta 20\ngamma delta 20\n");
+        copy(folder.path(), live.path());
+    }
+    let steps = if std::env::var_os("SIDENOTE_SLOW_TESTS").is_some() { 2_000 } else { 150 };
+    let known: Vec<String> =
+        (0..=20).flat_map(|number| [format!("alpha beta {number}"), format!("gamma delta {number}")]).collect();
+    let mut random = Random::new(17);
+    let (mut right, mut refused) = (0, 0);
+    for (from, name) in [(&sound, "documents.sqlite"), (&live, "documents.sqlite"), (&live, "documents.sqlite-wal")] {
+        let bytes = fs_err::read(from.path().join(name)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        for step in 0..steps {
+            copy(from.path(), folder.path());
+            let at = random.below(bytes.len());
+            let mut spoilt = bytes.clone();
+            if step % 5 == 0 {
+                spoilt.truncate(at)
+            } else {
+                spoilt[at] ^= 1 << random.below(8)
+            }
+            fs_err::write(folder.path().join(name), spoilt).unwrap();
+            match all_texts(folder.path()) {
+                Ok(texts) => {
+                    right += 1;
+                    for text in texts {
+                        assert!(known.contains(&text), "{name}, step {step}, byte {at}: {text:?}");
+                    }
+                }
+                Err(error) => {
+                    refused += 1;
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+            fs_err::remove_dir_all(folder.path()).unwrap();
+        }
+    }
+    assert!(right > 0 && refused > 0, "{right} right, {refused} refused");
+}
+
 #[test]
 fn derived_folders_may_vanish_or_come_from_another_data_folder() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -357,9 +357,7 @@ impl Engine {
         }
         let mut former = self.inner.former_embedder.lock().unwrap_or_else(PoisonError::into_inner);
         if former.as_ref().is_none_or(|former| !made_it(former)) {
-            let mut config = self.config().clone();
-            config.models.embedder.clone_from(&known.name);
-            *former = models::load_embedder(&config).ok().filter(made_it);
+            *former = models::load_embedder_named(self.config(), &known.name).ok().filter(made_it);
         }
         former.clone().ok_or_else(|| {
             let asked = configured.info().name.clone();

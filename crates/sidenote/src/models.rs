@@ -17,18 +17,24 @@ use crate::{config::Config, error::Error, worker};
 /// Name of the ONNX Runtime's file inside its folder, without the version behind it.
 const RUNTIME_FILE: &str = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
 
+/// The configured embedding model.
 pub(crate) fn load_embedder(config: &Config) -> Result<Arc<dyn Embedder>, Error> {
-    let folder = located(config, &config.models.embedder);
+    let name = &config.models.embedder;
+    load_embedder_from(config, &located(config, name), shown_name(name))
+}
+
+/// An embedding model of the models folder, whatever the configuration names.
+pub(crate) fn load_embedder_named(config: &Config, name: &str) -> Result<Arc<dyn Embedder>, Error> {
+    load_embedder_from(config, &config.paths.models.join(name), name.to_owned())
+}
+
+fn load_embedder_from(config: &Config, folder: &Path, name: String) -> Result<Arc<dyn Embedder>, Error> {
     let paths = OnnxModelPaths {
         model: folder.join("model.onnx"),
         tokenizer: folder.join("tokenizer.json"),
         runtime: runtime(config),
     };
-    let options = EmbedderOptions {
-        name: shown_name(&config.models.embedder),
-        workers: config.embed.workers,
-        ..EmbedderOptions::default()
-    };
+    let options = EmbedderOptions { name, workers: config.embed.workers, ..EmbedderOptions::default() };
     Ok(Arc::new(OnnxEmbedder::load(&paths, &options)?))
 }
 
