@@ -47,7 +47,6 @@ mod office97;
 mod office_format;
 mod office_math;
 mod office_meta;
-mod office_xml;
 mod package;
 mod pdf;
 mod pdf_layout;
