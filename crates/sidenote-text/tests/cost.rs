@@ -34,6 +34,23 @@ fn capitals_behind_many_blank_lines() {
 }
 
 #[test]
+fn headers_behind_much_white_space() {
+    let text = format!("{{\\rtf1 {}{}words\\par}}", " ".repeat(2 << 20), "{\\header a}".repeat(100_000));
+    assert!(read("a.rtf", text.as_bytes()).expect("reads").text.contains("words"));
+}
+
+#[test]
+fn white_space_in_tables_inside_of_tables() {
+    let (open, close) = ("<w:tbl><w:tr><w:tc>", "</w:tc></w:tr></w:tbl>");
+    let text = format!("<w:p><w:t>{}a</w:t></w:p>", " ".repeat(32 << 20));
+    let body = format!("<w:document>{}{text}{}</w:document>", open.repeat(600), close.repeat(600));
+    assert!(
+        read("a.docx", &zip_of(&[("word/document.xml", body.as_str())]))
+            .is_err_and(|error| { matches!(error, ExtractError::TooLong { .. }) })
+    );
+}
+
+#[test]
 fn a_program_on_one_line() {
     let source = "function a(){}b;".repeat(60_000);
     assert!(read("a.js", source.as_bytes()).expect("reads").headings.len() > 1_000);
