@@ -1,16 +1,17 @@
 //! Members of archives: zip, tar, tar in gzip, and a file alone in gzip.
 //!
-//! Seam for `zip`, `tar` and `flate2`. They return errors for most of what is broken; sums of offsets from the file may
-//! overflow, which panics here, so every call that parses runs shielded. None of them bounds what comes out, so each member is
-//! read through the budget of `members`, whatever size its header claims. Nothing is written to disk and no name is opened.
+//! Seam for `tar` and `flate2`; zip files are opened by `package`. They return errors for most of what is broken; sums of
+//! offsets from the file may overflow, which panics here, so every call that parses runs shielded. None of them bounds what
+//! comes out, so each member is read through the budget of `members`, whatever size its header claims. Nothing is written to
+//! disk and no name is opened.
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 use tar::EntryType;
-use zip::ZipArchive;
 
 use crate::members::{Budget, Content, Member, plain_reason, shield};
+use crate::package::{Package, Unread};
 use crate::{ExtractError, SourceFile};
 
 /// Why an encrypted member is not read.
@@ -72,14 +73,12 @@ fn damaged(reason: &str) -> ExtractError {
 }
 
 fn zip_members(bytes: &[u8], budget: &Budget, take: &mut dyn FnMut(Member) -> bool) -> Result<(), ExtractError> {
-    let Package(mut archive) = Package::open(bytes)?;
-    if let Some(what) = packed_format(&archive) {
+    let mut package = Package::open(bytes, budget)?;
+    if let Some(what) = packed_format(&package) {
         return Err(ExtractError::Unsupported(what.to_owned()));
     }
-    for index in 0..archive.len() {
-        let member = shield(|| zip_member(&mut archive, index, budget))
-            .unwrap_or_else(|| Some(unread(format!("member {}", index + 1), "damaged: its header makes no sense")));
-        let Some(member) = member else { continue };
+    for index in 0..package.len() {
+        let Some(member) = zip_member(&mut package, index) else { continue };
         if !take(member) {
             break;
         }
@@ -88,7 +87,7 @@ fn zip_members(bytes: &[u8], budget: &Budget, take: &mut dyn FnMut(Member) -> bo
 }
 
 /// What a zip file is to its user, where it is no archive: members of these would be nonsense each by itself.
-fn packed_format(archive: &ZipArchive<Cursor<&[u8]>>) -> Option<&'static str> {
+fn packed_format(package: &Package<'_>) -> Option<&'static str> {
     let marks = [
         ("[Content_Types].xml", "an office document"),
         ("META-INF/container.xml", "an e-book without a mimetype"),
@@ -96,59 +95,28 @@ fn packed_format(archive: &ZipArchive<Cursor<&[u8]>>) -> Option<&'static str> {
         ("AndroidManifest.xml", "application/vnd.android.package-archive"),
         ("mimetype", "a document packed as zip"),
     ];
-    marks.iter().find(|(name, _)| archive.index_for_name(name).is_some()).map(|(_, what)| *what)
+    marks.iter().find(|(name, _)| package.has(name)).map(|(_, what)| *what)
 }
 
 /// A member, or `None` for folders and what the packing program left for itself.
-fn zip_member(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize, budget: &Budget) -> Option<Member> {
-    let (name, is_encrypted) = match archive.by_index_data(index) {
-        Ok(entry) if !entry.is_file() => return None,
-        Ok(entry) => {
-            let raw = entry.name_raw();
-            let name =
-                entry.name().map_or_else(|_| String::from_utf8_lossy(raw).into_owned(), |name| name.into_owned());
-            (name, entry.encrypted())
-        }
-        Err(error) => return Some(unread(format!("member {}", index + 1), &error.to_string())),
+fn zip_member(package: &mut Package<'_>, index: usize) -> Option<Member> {
+    let entry = match package.entry(index) {
+        Ok(entry) => entry?,
+        Err(reason) => return Some(unread(format!("member {}", index + 1), &reason)),
     };
-    if is_litter(&name) {
+    if is_litter(&entry.name) {
         return None;
     }
-    if is_encrypted {
-        return Some(unread(name, ENCRYPTED));
+    if entry.is_encrypted {
+        return Some(unread(entry.name, ENCRYPTED));
     }
-    let content = match archive.by_index(index) {
-        Ok(mut file) => budget.read_all(&mut file),
-        Err(error) => Err(plain_reason(&error.to_string())),
-    };
-    Some(member(name, content))
-}
-
-/// A zip whose members are read by name: a document that is packed in one.
-pub(crate) struct Package<'a>(ZipArchive<Cursor<&'a [u8]>>);
-
-impl<'a> Package<'a> {
-    pub(crate) fn open(bytes: &'a [u8]) -> Result<Self, ExtractError> {
-        let archive =
-            shield(|| ZipArchive::new(Cursor::new(bytes))).ok_or_else(|| damaged("its directory makes no sense"))?;
-        archive.map(Self).map_err(|error| damaged(&error.to_string()))
-    }
-
-    /// Names of all members.
-    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        self.0.file_names().flatten().map(std::borrow::Cow::into_owned)
-    }
-
-    /// The bytes of a member, or why there are none.
-    pub(crate) fn read(&mut self, name: &str, budget: &Budget) -> Result<Vec<u8>, String> {
-        let index = self.0.index_for_name(name).ok_or_else(|| "it is missing".to_owned())?;
-        let content = shield(|| zip_member(&mut self.0, index, budget)).flatten().map(|member| member.content);
-        match content {
-            Some(Content::File(bytes)) => Ok(bytes),
-            Some(Content::Unread(reason)) => Err(reason),
-            Some(Content::Mail(_) | Content::Opened(_)) | None => Err("its header makes no sense".to_owned()),
-        }
-    }
+    Some(member(
+        entry.name,
+        package.read(index).map_err(|unread| match unread {
+            Unread::Encrypted => ENCRYPTED.to_owned(),
+            Unread::Damaged(reason) => reason,
+        }),
+    ))
 }
 
 /// What macOS and Windows add to archives beside the user's files.
@@ -197,7 +165,7 @@ fn tar_members(reader: impl Read, budget: &Budget, take: &mut dyn FnMut(Member) 
             }
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             (!is_litter(&name) && !name.ends_with('/')).then(|| {
-                let content = budget.read_all(&mut entry);
+                let content = budget.read_all(&mut entry, 0);
                 member(name, content)
             })
         });
@@ -235,6 +203,6 @@ fn gzip_members(
     }
     let file = source.name.rsplit(['/', '\\']).next().unwrap_or(source.name);
     let name = if has_extension(file, ".gz") { file.get(..file.len() - 3).unwrap_or(file) } else { file };
-    take(member(name.to_owned(), budget.read_all(&mut MultiGzDecoder::new(source.bytes))));
+    take(member(name.to_owned(), budget.read_all(&mut MultiGzDecoder::new(source.bytes), 0)));
     Ok(())
 }

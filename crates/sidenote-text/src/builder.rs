@@ -10,6 +10,9 @@ use crate::{Document, ExtractError, ExtractLimits, Format, Heading, Place, Span,
 /// Between the cells of a row.
 pub(crate) const CELL_JOINT: &str = " | ";
 
+/// Warnings kept of one document; a book of ten thousand broken chapters needs no ten thousand.
+const MAX_WARNINGS: usize = 100;
+
 /// A document under construction. Nothing is written over the limit; [`DocumentBuilder::finish`] reports it.
 pub(crate) struct DocumentBuilder {
     document: Document,
@@ -134,14 +137,20 @@ impl DocumentBuilder {
         }));
         let tables = other.tables.into_iter();
         document.tables.extend(tables.map(|table| Table { span: shifted(table.span), header: shifted(table.header) }));
-        document.warnings.extend(other.warnings);
+        other.warnings.into_iter().for_each(|warning| self.warn(warning));
     }
 
     /// Something a user should know although the file was read.
     pub(crate) fn warn(&mut self, warning: impl Into<String>) {
         let warning = warning.into();
-        if !self.document.warnings.contains(&warning) {
-            self.document.warnings.push(warning);
+        let warnings = &mut self.document.warnings;
+        if warnings.contains(&warning) {
+            return;
+        }
+        match warnings.len() {
+            ..MAX_WARNINGS => warnings.push(warning),
+            MAX_WARNINGS => warnings.push("there is more to say about this file than fits here".to_owned()),
+            _ => {}
         }
     }
 
@@ -236,6 +245,15 @@ mod tests {
         assert_eq!(slice(document.tables[0].span), "Part | Price\nSeal kit | 12.50");
         assert!(slice(document.places[0].span).ends_with("- two"));
         assert!(slice(document.places[1].span).starts_with("Part"));
+    }
+
+    #[test]
+    fn warnings_end_somewhere() {
+        let mut built = builder();
+        (0..1_000).for_each(|number| built.warn(format!("chapter {number}")));
+        let warnings = built.finish().expect("fits").warnings;
+        assert_eq!(warnings.len(), MAX_WARNINGS + 1);
+        assert!(warnings.last().is_some_and(|last| last.contains("more to say")));
     }
 
     #[test]

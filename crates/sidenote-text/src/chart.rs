@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ExtractError;
 use crate::flow::{Block, Grid};
 use crate::number_format::general;
-use crate::office_xml::{Step, Xml};
-use crate::package::Package;
+use crate::package::{Package, Relation};
+use crate::xml_walk::{Step, Xml};
 
 /// Most points that are read from one chart; more are a curve and no table.
 const MAX_POINTS: usize = 10_000;
@@ -19,8 +19,17 @@ struct Series {
     values: BTreeMap<u32, String>,
 }
 
+/// What a part that lies in the text shows: a chart or a diagram. `None` for parts of other kinds.
+pub(crate) fn read_embedded(package: &mut Package<'_>, relation: &Relation) -> Option<Vec<Block>> {
+    match relation.kind.as_str() {
+        "chart" => Some(read_part(package, &relation.target)),
+        "diagramData" => Some(crate::pptx::read_diagram(package, &relation.target)),
+        _ => None,
+    }
+}
+
 /// Reads the chart in a part; one that is missing or broken costs itself alone.
-pub(crate) fn read_part(package: &mut Package<'_>, part: &str) -> Vec<Block> {
+fn read_part(package: &mut Package<'_>, part: &str) -> Vec<Block> {
     match package.text(part) {
         Ok(Some(source)) => read(part, &source).unwrap_or_default(),
         Ok(None) | Err(_) => Vec::new(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::chunk_cut::{Cutter, MAX_BYTES_PER_TOKEN};
-use crate::chunk_prefix::{build_prefix, header_tokens};
+use crate::chunk_prefix::build_prefix;
 use crate::markdown::trim;
 use crate::{Document, Format, Span};
 
@@ -196,13 +196,25 @@ fn parent_of(path: &[String]) -> &[String] {
     path.split_last().map_or(path, |(_, parent)| parent)
 }
 
-/// A heading cut to what a path may hold.
-fn shorten(title: &str) -> String {
-    let mut end = title.len().min(MAX_HEADING_BYTES);
-    while !title.is_char_boundary(end) {
+/// As much of a header row as may ride in a prefix. A row is counted with every chunk of its table, and one of a hundred
+/// thousand columns would cost as much as the table each time.
+fn start_of_row<'a>(text: &'a str, header: Span, options: &ChunkOptions) -> Option<&'a str> {
+    let row = header.slice(text)?;
+    Some(start_of(row, options.max_prefix_tokens.saturating_mul(MAX_BYTES_PER_TOKEN * 4)))
+}
+
+/// The start of a text, of so many bytes at most.
+fn start_of(text: &str, max_bytes: usize) -> &str {
+    let mut end = text.len().min(max_bytes);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    title.get(..end).unwrap_or_default().to_owned()
+    text.get(..end).unwrap_or_default()
+}
+
+/// A heading cut to what a path may hold.
+fn shorten(title: &str) -> String {
+    start_of(title, MAX_HEADING_BYTES).to_owned()
 }
 
 /// Makes chunks of spans, each with the tokens it was cut to have, and cuts those again that have more than they may.
@@ -290,7 +302,7 @@ impl Chunker<'_> {
     }
 
     fn prefix_of(&self, path: &[String], table_header: Option<Span>) -> String {
-        let row = table_header.and_then(|header| header.slice(&self.document.text));
+        let row = table_header.and_then(|header| start_of_row(&self.document.text, header, self.options));
         build_prefix(self.title.as_deref(), path, row, self.counter, self.options.max_prefix_tokens)
     }
 
@@ -309,7 +321,8 @@ impl Chunker<'_> {
         let first = tables.partition_point(|table| table.span.end <= span.start);
         let inside = tables.iter().skip(first).take_while(|table| table.span.start < span.end);
         inside
-            .map(|table| header_tokens(&self.document.text, table.header, self.counter, self.options.max_prefix_tokens))
+            .filter_map(|table| start_of_row(&self.document.text, table.header, self.options))
+            .map(|row| self.counter.count_tokens(row).min(self.options.max_prefix_tokens))
             .max()
             .unwrap_or(0)
     }

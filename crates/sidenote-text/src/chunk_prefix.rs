@@ -1,6 +1,6 @@
 //! What is put before a chunk's text when it is embedded: where in the document it stands.
 
-use crate::{Span, TokenCounter};
+use crate::TokenCounter;
 
 /// Between the parts of a heading path.
 const JOINT: &str = " > ";
@@ -66,11 +66,6 @@ pub(crate) fn cut<'a>(text: &'a str, counter: &dyn TokenCounter, max_tokens: usi
         }
         kept = kept.rfind(char::is_whitespace).and_then(|gap| kept.get(..gap)).unwrap_or_default();
     }
-}
-
-/// Tokens that a table header adds to a prefix, at most `max_tokens`.
-pub(crate) fn header_tokens(text: &str, header: Span, counter: &dyn TokenCounter, max_tokens: usize) -> usize {
-    header.slice(text).map_or(0, |row| counter.count_tokens(row)).min(max_tokens)
 }
 
 #[cfg(test)]

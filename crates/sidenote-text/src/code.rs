@@ -20,6 +20,8 @@ const MAX_TREE_BYTES: usize = 4 << 20;
 const MAX_PARSE_TIME: Duration = Duration::from_secs(5);
 /// Containers inside of each other that are looked into, and the bound of the recursion.
 const MAX_DEPTH: usize = 32;
+/// How much of a line is looked at.
+const MAX_LINE_BYTES: usize = 1_000;
 /// Longest title made of a line of code.
 const MAX_TITLE_CHARS: usize = 100;
 
@@ -249,7 +251,12 @@ impl Outline<'_> {
     }
 
     fn line_end(&self, start: usize) -> usize {
-        let rest = self.text.get(start..).unwrap_or_default();
+        // All of a program may stand on one line, and its end be asked for at every statement.
+        let mut limit = self.text.len().min(start + MAX_LINE_BYTES);
+        while !self.text.is_char_boundary(limit) {
+            limit -= 1;
+        }
+        let rest = self.text.get(start..limit).unwrap_or_default();
         start + rest.find(['\n', '\r']).unwrap_or(rest.len())
     }
 

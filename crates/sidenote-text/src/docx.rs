@@ -1,30 +1,29 @@
 //! Word files (DOCX, DOCM, DOTX): the parts of the package and what is read from each.
 //!
-//! The XML is walked here, over the seams `package` (zip) and `office_xml` (quick-xml): what Word keeps in other parts stands where
+//! The XML is walked here, over the seams `package` (zip) and `xml_walk` (quick-xml): what Word keeps in other parts stands where
 //! a reader meets it. Footnotes, endnotes and comments follow the paragraph they belong to, headers come before the text
 //! and footers behind it, each once. A broken document is damage; a broken side part costs itself and a warning.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::builder::DocumentBuilder;
+use crate::chart::read_embedded;
 use crate::docx_body::{Context, Notes, walk};
 use crate::docx_styles::{Numbering, Styles};
 use crate::flow::{Block, Flow, flat};
 use crate::markdown::fold_white;
-use crate::package::{Package, Relation, target_of};
+use crate::members::Budget;
+use crate::package::{Package, Relation, Relations};
 use crate::{Document, ExtractError, ExtractLimits, Format, office_meta};
 
 /// Reads a Word file.
-pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
-    let mut package = Package::open(bytes)?;
-    let relations = package.relations("").unwrap_or_default();
-    let main = target_of(&relations, "officeDocument").unwrap_or("word/document.xml").to_owned();
-    let source = package.text(&main)?.ok_or_else(|| ExtractError::Damaged(format!("the part `{main}` is missing")))?;
+pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits, budget: &Budget) -> Result<Document, ExtractError> {
     let mut builder = DocumentBuilder::new(Format::Docx, limits);
-    office_meta::read_core(&mut package, &relations, builder.document());
+    let (mut package, main) = office_meta::open(bytes, budget, "word/document.xml", builder.document())?;
+    let source = package.text(&main)?.ok_or_else(|| ExtractError::Damaged(format!("the part `{main}` is missing")))?;
 
-    let mut side = Side { package, relations: Vec::new(), broken: Vec::new() };
-    side.relations = side.package.relations(&main).unwrap_or_default();
+    let relations = package.relations(&main).unwrap_or_default();
+    let mut side = Side { package, relations, broken: Vec::new() };
     let styles = side.one("styles", Styles::read).unwrap_or_default();
     let numbering = side.one("numbering", |part, source| Numbering::read(part, source, &styles)).unwrap_or_default();
     let mut flow = Flow::new(&mut builder);
@@ -50,7 +49,7 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
 struct Side<'a> {
     package: Package<'a>,
     /// Those of the main part.
-    relations: Vec<Relation>,
+    relations: Relations,
     /// Names of parts that could not be read.
     broken: Vec<String>,
 }
@@ -58,7 +57,7 @@ struct Side<'a> {
 impl Side<'_> {
     /// Reads the part of a kind; `None` where there is none, or it is broken.
     fn one<T>(&mut self, kind: &str, read: impl FnOnce(&str, &str) -> Result<T, ExtractError>) -> Option<T> {
-        let part = target_of(&self.relations, kind)?.to_owned();
+        let part = self.relations.target_of(kind)?.to_owned();
         self.part(&part, read)
     }
 
@@ -79,8 +78,7 @@ impl Side<'_> {
     /// The words of headers or footers. They may differ for the first page, for left and right, and by section; equal ones
     /// are given once.
     fn frames(&mut self, kind: &str, context: &mut Context, flow: &mut Flow<'_>) -> Vec<Block> {
-        let parts: Vec<String> =
-            self.relations.iter().filter(|relation| relation.kind == kind).map(|one| one.target.clone()).collect();
+        let parts: Vec<String> = self.relations.of_kind(kind).map(|relation| relation.target.clone()).collect();
         let mut seen: HashSet<String> = HashSet::new();
         let mut frames = Vec::new();
         for part in parts {
@@ -106,16 +104,9 @@ impl Side<'_> {
 
     /// What charts and diagrams in the text show, by the id of their relation.
     fn embedded(&mut self) -> HashMap<String, Vec<Block>> {
-        let mut embedded = HashMap::new();
-        for relation in &self.relations {
-            let blocks = match relation.kind.as_str() {
-                "chart" => crate::chart::read_part(&mut self.package, &relation.target),
-                "diagramData" => crate::pptx::read_diagram(&mut self.package, &relation.target),
-                _ => continue,
-            };
-            embedded.insert(relation.id.clone(), blocks);
-        }
-        embedded
+        let package = &mut self.package;
+        let read = |relation: &Relation| Some((relation.id.clone(), read_embedded(package, relation)?));
+        self.relations.iter().filter_map(read).collect()
     }
 }
 
@@ -141,7 +132,7 @@ mod tests {
         let mut all =
             vec![("_rels/.rels", MAIN), ("word/document.xml", &document), ("word/_rels/document.xml.rels", &rels)];
         all.extend(names.iter().map(String::as_str).zip(parts.iter().map(|(_, text)| *text)));
-        read(&zip_of(&all), &ExtractLimits::default()).expect("reads")
+        read(&zip_of(&all), &ExtractLimits::default(), &Budget::new()).expect("reads")
     }
 
     fn p(properties: &str, text: &str) -> String {
@@ -221,10 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_over_the_budget_is_refused() {
+        let file =
+            zip_of(&[("word/document.xml", &format!("<w:document>{}</w:document>", p("", &"word ".repeat(100))))]);
+        let budget = Budget::of(300);
+        let read = read(&file, &ExtractLimits::default(), &budget);
+        assert!(matches!(read, Err(ExtractError::Damaged(why)) if why.contains("unpacks")) && budget.is_spent());
+    }
+
+    #[test]
     fn a_file_without_its_document_is_damaged() {
         let missing = zip_of(&[("_rels/.rels", MAIN)]);
-        assert!(matches!(read(&missing, &ExtractLimits::default()), Err(ExtractError::Damaged(_))));
+        assert!(matches!(read(&missing, &ExtractLimits::default(), &Budget::new()), Err(ExtractError::Damaged(_))));
         let broken = zip_of(&[("_rels/.rels", MAIN), ("word/document.xml", "<w:document><w:p><w:t>half")]);
-        assert!(matches!(read(&broken, &ExtractLimits::default()), Err(ExtractError::Damaged(_))));
+        assert!(matches!(read(&broken, &ExtractLimits::default(), &Budget::new()), Err(ExtractError::Damaged(_))));
     }
 }

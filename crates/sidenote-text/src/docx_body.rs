@@ -6,7 +6,7 @@ use crate::ExtractError;
 use crate::docx_styles::{ListRef, Numbering, Styles};
 use crate::flow::{Block, Flow, flat};
 use crate::office_math::Formula;
-use crate::office_xml::{Step, Tag, Xml};
+use crate::xml_walk::{Step, Tag, Xml};
 
 /// Footnotes, endnotes and comments, by kind and id.
 pub(crate) type Notes = HashMap<(String, String), Vec<Block>>;

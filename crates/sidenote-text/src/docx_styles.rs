@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use crate::ExtractError;
-use crate::office_xml::{Step, Tag, Xml};
+use crate::xml_walk::{Step, Tag, Xml};
+
+/// Longest name of a style or list, and longest pattern of a number.
+const MAX_NAME_BYTES: usize = 255;
 
 /// A style may be based on another; more steps than this go round in a circle.
 const MAX_STYLE_STEPS: usize = 20;
@@ -71,6 +74,11 @@ impl Styles {
     }
 }
 
+/// The name in a `val`. One that is longer than names are counts as none: it is looked up and copied with every paragraph.
+fn name_of(tag: &Tag<'_>) -> Option<String> {
+    tag.attr("val").filter(|name| name.len() <= MAX_NAME_BYTES)
+}
+
 fn read_style(xml: &mut Xml<'_>) -> Result<Style, ExtractError> {
     let depth = xml.depth();
     let mut style = Style::default();
@@ -78,10 +86,10 @@ fn read_style(xml: &mut Xml<'_>) -> Result<Style, ExtractError> {
         let Step::Open(tag) = step else { continue };
         match tag.name() {
             "name" => style.name = tag.attr("val").unwrap_or_default(),
-            "basedOn" => style.based_on = tag.attr("val"),
+            "basedOn" => style.based_on = name_of(&tag),
             "outlineLvl" => style.outline = tag.number("val"),
             "ilvl" => style.list.level = tag.number("val"),
-            "numId" => style.list.id = tag.attr("val"),
+            "numId" => style.list.id = name_of(&tag),
             _ => {}
         }
     }
@@ -172,8 +180,8 @@ impl Numbering {
                     match name {
                         "start" => level.start = tag.number("val").unwrap_or(1),
                         "numFmt" => level.format = value(),
-                        "lvlText" => level.text = value(),
-                        "pStyle" => level.style = Some(value()),
+                        "lvlText" => level.text = value().chars().take(MAX_NAME_BYTES).collect(),
+                        "pStyle" => level.style = name_of(&tag),
                         _ => {}
                     }
                 }
@@ -190,7 +198,7 @@ impl Numbering {
         while let Some(step) = xml.next_inside(depth)? {
             let Step::Open(tag) = step else { continue };
             match tag.name() {
-                "abstractNumId" => list.kind = tag.attr("val").unwrap_or_default(),
+                "abstractNumId" => list.kind = name_of(&tag).unwrap_or_default(),
                 "lvlOverride" => level = tag.number("ilvl").unwrap_or(0),
                 "startOverride" => list.starts.extend(tag.number("val").map(|start| (level, start))),
                 _ => {}

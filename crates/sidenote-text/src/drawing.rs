@@ -3,7 +3,7 @@
 use crate::ExtractError;
 use crate::flow::{Block, Flow, flat};
 use crate::office_math::Formula;
-use crate::office_xml::{Step, Tag, Xml};
+use crate::xml_walk::{Step, Tag, Xml};
 
 /// A shape with its words.
 #[derive(Debug, Default)]
@@ -105,7 +105,11 @@ impl Reader<'_, '_> {
             }
             "Fallback" | "rPr" | "endParaRPr" | "extLst" => xml.skip()?,
             "fld" if tag.attr("type").is_some_and(|kind| kind == "slidenum") => xml.skip()?,
-            "p" => self.paragraph = Some(Paragraph::default()),
+            "p" => {
+                // A formula ends with its paragraph, also where the file does not say so: it counts bytes of that one's text.
+                self.formula = None;
+                self.paragraph = Some(Paragraph::default());
+            }
             "pPr" if self.formula.is_none() => self.read_properties(tag, xml)?,
             "t" => {
                 let text = xml.text()?;
@@ -237,6 +241,14 @@ mod tests {
         assert_eq!(read[1].blocks, [item(0, "one"), item(1, "two\nmore"), paragraph("three")]);
         assert_eq!(read[2].blocks, [paragraph("alone")]);
         assert_eq!(read.len(), 3);
+    }
+
+    #[test]
+    fn a_paragraph_in_a_formula_ends_it() {
+        let read = shapes(
+            "<s><p:sp><a:p><a:t>abc</a:t><m:oMath><m:sup><a:p><a:t>ää</a:t></a:p></m:sup></m:oMath></a:p></p:sp></s>",
+        );
+        assert_eq!(read[0].blocks, [Block::Paragraph("ää".to_owned())]);
     }
 
     #[test]

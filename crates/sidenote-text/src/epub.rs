@@ -6,12 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::archive::Package;
 use crate::builder::DocumentBuilder;
 use crate::markdown::fold_white;
 use crate::members::Budget;
-use crate::xml_walk::{self, Piece};
-use crate::{Document, ExtractError, ExtractLimits, Format, extract, html, language};
+use crate::package::{self, Package};
+use crate::xml_walk::{self, Step, Xml};
+use crate::{Document, ExtractError, ExtractLimits, Format, extract, html, language, office_meta};
 
 /// Whether a file is an e-book: its first member says so, uncompressed, at a fixed place.
 pub(crate) fn is_book(bytes: &[u8], extension: &str) -> bool {
@@ -20,13 +20,12 @@ pub(crate) fn is_book(bytes: &[u8], extension: &str) -> bool {
 }
 
 /// Reads an e-book.
-pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
-    let budget = Budget::new();
-    let mut package = Package::open(bytes)?;
-    if is_locked(&mut package, &budget) {
+pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits, budget: &Budget) -> Result<Document, ExtractError> {
+    let mut package = Package::open(bytes, budget)?;
+    if is_locked(&mut package) {
         return Err(ExtractError::Encrypted);
     }
-    let book = describe(&mut package, &budget);
+    let book = describe(&mut package);
     let mut builder = DocumentBuilder::new(Format::Epub, limits);
     if let Some(description) = &book.description {
         builder.append(html::read(description.as_bytes(), limits)?, 0);
@@ -41,18 +40,19 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
         if builder.is_full() {
             break;
         }
-        match package.read(&page, &budget) {
-            Ok(bytes) => {
-                let (source, _) = xml_walk::decode(&bytes);
+        match package.bytes(&page) {
+            Ok(Some(bytes)) => {
+                let (source, _) = xml_walk::decode(bytes);
                 builder.append(html::read(as_html(&source).as_bytes(), limits)?, 0);
             }
-            Err(reason) => builder.warn(format!("chapter `{page}` was not read: {reason}")),
+            Ok(None) => builder.warn(format!("chapter `{page}` was not read: it is missing")),
+            Err(error) => builder.warn(format!("chapter `{page}` was not read: {error}")),
         }
     }
     let document = builder.document();
     document.title = book.title;
     document.author = (!book.authors.is_empty()).then(|| book.authors.join(", "));
-    document.created_unix_ms = book.date.as_deref().and_then(unix_ms_of_day);
+    document.created_unix_ms = book.date.as_deref().and_then(office_meta::unix_ms);
     document.language = book.language;
     builder.finish()
 }
@@ -63,19 +63,26 @@ fn has_page_extension(name: &str) -> bool {
 }
 
 /// Whether pages are encrypted. Fonts may be, in two ways that keep nobody out.
-fn is_locked(package: &mut Package<'_>, budget: &Budget) -> bool {
-    let Ok(bytes) = package.read("META-INF/encryption.xml", budget) else { return false };
-    let mut is_locked = false;
-    let _ = xml_walk::walk(&xml_walk::decode(&bytes).0, &mut |piece| {
-        if let Piece::Open(element) = piece
-            && element.name() == "EncryptionMethod"
+fn is_locked(package: &mut Package<'_>) -> bool {
+    let algorithms = attributes(package, "META-INF/encryption.xml", "EncryptionMethod", "Algorithm");
+    algorithms
+        .iter()
+        .any(|algorithm| !algorithm.contains("idpf.org/2008/embedding") && !algorithm.contains("ns.adobe.com/pdf/enc"))
+}
+
+/// The values of an attribute in all elements of a name, as far as the part can be read.
+fn attributes(package: &mut Package<'_>, part: &str, element: &str, attribute: &str) -> Vec<String> {
+    let Ok(Some(source)) = package.text(part) else { return Vec::new() };
+    let mut xml = Xml::new(part, &source);
+    let mut values = Vec::new();
+    while let Ok(Some(step)) = xml.next() {
+        if let Step::Open(tag) = step
+            && tag.name() == element
         {
-            let algorithm = element.attribute("Algorithm").unwrap_or_default();
-            is_locked |= !algorithm.contains("idpf.org/2008/embedding") && !algorithm.contains("ns.adobe.com/pdf/enc");
+            values.push(tag.attr(attribute).unwrap_or_default());
         }
-        true
-    });
-    is_locked
+    }
+    values
 }
 
 #[derive(Default)]
@@ -90,35 +97,38 @@ struct Book {
     pages: Vec<String>,
 }
 
-fn describe(package: &mut Package<'_>, budget: &Budget) -> Book {
-    let Some(name) = package_file(package, budget) else { return Book::default() };
-    let Ok(bytes) = package.read(&name, budget) else { return Book::default() };
+fn describe(package: &mut Package<'_>) -> Book {
+    let roots = attributes(package, "META-INF/container.xml", "rootfile", "full-path");
+    let Some(name) = roots.into_iter().find(|name| !name.is_empty()) else { return Book::default() };
+    let Ok(Some(source)) = package.text(&name) else { return Book::default() };
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut book = Book::default();
     let mut manifest: HashMap<String, String> = HashMap::new();
     let mut spine: Vec<String> = Vec::new();
     let mut text = String::new();
-    let _ = xml_walk::walk(&xml_walk::decode(&bytes).0, &mut |piece| {
-        match piece {
-            Piece::Open(element) => {
+    let mut xml = Xml::new(&name, &source);
+    // What stands before the place where it is broken counts.
+    while let Ok(Some(step)) = xml.next() {
+        match step {
+            Step::Open(tag) => {
                 text.clear();
-                let attribute = |name: &str| element.attribute(name).unwrap_or_default();
-                match element.name() {
+                let attribute = |name: &str| tag.attr(name).unwrap_or_default();
+                match tag.name() {
                     // The table of contents says again what the headings say.
                     "item" if !attribute("properties").split(' ').any(|property| property == "nav") => {
                         let (kind, href) = (attribute("media-type"), attribute("href"));
                         if kind.contains("html") || has_page_extension(&href) {
-                            manifest.insert(attribute("id"), resolve(folder, &href));
+                            manifest.insert(attribute("id"), name_of_page(folder, &href));
                         }
                     }
                     "itemref" => spine.push(attribute("idref")),
                     _ => {}
                 }
             }
-            Piece::Text(more) => text.push_str(more),
-            Piece::Close(name) => {
+            Step::Text(more) => text.push_str(&more),
+            Step::Close(end) => {
                 let value = fold_white(&text);
-                match name {
+                match end.name() {
                     "title" if book.title.is_none() => book.title = extract::sane_title(&value),
                     "creator" if !value.is_empty() => book.authors.push(value),
                     "language" if book.language.is_none() => book.language = language::from_tag(&value),
@@ -129,42 +139,15 @@ fn describe(package: &mut Package<'_>, budget: &Budget) -> Book {
                 text.clear();
             }
         }
-        true
-    });
+    }
     let mut seen = HashSet::new();
     book.pages = spine.iter().filter_map(|id| manifest.get(id)).filter(|page| seen.insert(*page)).cloned().collect();
     book
 }
 
-fn package_file(package: &mut Package<'_>, budget: &Budget) -> Option<String> {
-    let bytes = package.read("META-INF/container.xml", budget).ok()?;
-    let mut name = None;
-    let _ = xml_walk::walk(&xml_walk::decode(&bytes).0, &mut |piece| {
-        if let Piece::Open(element) = piece
-            && element.name() == "rootfile"
-        {
-            name = element.attribute("full-path");
-        }
-        name.is_none()
-    });
-    name
-}
-
-/// A member's name from where it is named: relative to the package file, written as in a link.
-fn resolve(folder: &str, href: &str) -> String {
-    let path = href.split('#').next().unwrap_or(href);
-    let mut steps: Vec<&str> = folder.split('/').filter(|step| !step.is_empty()).collect();
-    let decoded = percent_decoded(path);
-    for step in decoded.split('/') {
-        match step {
-            "" | "." => {}
-            ".." => {
-                steps.pop();
-            }
-            step => steps.push(step),
-        }
-    }
-    steps.join("/")
+/// A page's name from where it is named: relative to the package file, written as in a link.
+fn name_of_page(folder: &str, href: &str) -> String {
+    package::resolve(folder, &percent_decoded(href.split('#').next().unwrap_or(href)))
 }
 
 fn percent_decoded(path: &str) -> String {
@@ -194,11 +177,14 @@ fn as_html(source: &str) -> String {
     let mut rest = source;
     while let Some((text, markup)) = rest.split_once('<') {
         html.push_str(text);
-        let Some((tag, after)) =
-            markup.split_once('>').filter(|(tag, _)| tag.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic()))
-        else {
+        // Looked for only behind what begins a tag, and once there is none, no more: every search may go to the end.
+        let is_tag = markup.starts_with(|c: char| c == '/' || c.is_ascii_alphabetic());
+        let Some((tag, after)) = is_tag.then(|| markup.split_once('>')).flatten() else {
             html.push('<');
             rest = markup;
+            if is_tag {
+                break;
+            }
             continue;
         };
         rest = after;
@@ -216,22 +202,6 @@ fn as_html(source: &str) -> String {
     html
 }
 
-/// The beginning of a day such as `2011-04-12`, or of a year or month, in milliseconds since 1970.
-fn unix_ms_of_day(date: &str) -> Option<i64> {
-    let mut parts = date.trim().split(['-', 'T', ' ']);
-    let year: i64 = parts.next().filter(|year| year.len() == 4)?.parse().ok()?;
-    let mut part = |range: std::ops::RangeInclusive<i64>| {
-        let number = parts.next().map_or(Some(1), |part| part.parse::<i64>().ok())?;
-        range.contains(&number).then_some(number)
-    };
-    let (month, day) = (part(1..=12)?, part(1..=31)?);
-    // Years that begin in March put the odd day last, where it moves no other.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days =
-        365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 1;
-    Some((days - 719_468) * 86_400_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,19 +216,8 @@ mod tests {
 
     #[test]
     fn names_of_pages_are_resolved_as_links() {
-        assert_eq!(resolve("OEBPS", "text/a%20b.xhtml#n"), "OEBPS/text/a b.xhtml");
-        assert_eq!(resolve("OEBPS/x", "../a.xhtml"), "OEBPS/a.xhtml");
-        assert_eq!(resolve("", "../../a%zz.xhtml"), "a%zz.xhtml");
-    }
-
-    #[test]
-    fn days_are_counted_from_1970() {
-        assert_eq!(unix_ms_of_day("1970-01-01"), Some(0));
-        assert_eq!(unix_ms_of_day("2000-03-01T12:00:00Z"), Some(951_868_800_000));
-        assert_eq!(unix_ms_of_day("2011"), Some(1_293_840_000_000));
-        assert_eq!(unix_ms_of_day("1922-02"), Some(-1_512_086_400_000));
-        for odd in ["", "soon", "2011-13-01", "12 April 2011"] {
-            assert_eq!(unix_ms_of_day(odd), None, "{odd}");
-        }
+        assert_eq!(name_of_page("OEBPS", "text/a%20b.xhtml#n"), "OEBPS/text/a b.xhtml");
+        assert_eq!(name_of_page("OEBPS/x", "../a.xhtml"), "OEBPS/a.xhtml");
+        assert_eq!(name_of_page("", "../../a%zz.xhtml"), "a%zz.xhtml");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::format::extension_of;
 use crate::markdown::fold_white;
-use crate::members::{self, Opened};
+use crate::members::{self, Budget, Opened};
 use crate::{
     Document, ExtractError, Extracted, Format, SourceFile, asciidoc, code, csv, docx, epub, html, language, latex,
     mail, markdown, mbox, msg, notebook, odf, ods, office97, pdf, plain, pptx, rst, rtf, xlsx, xml,
@@ -34,23 +34,28 @@ pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extrac
 }
 
 /// Opens one file of a known format. What it holds is not opened yet.
-pub(crate) fn open(source: &SourceFile<'_>, format: Format, limits: &ExtractLimits) -> Result<Opened, ExtractError> {
+pub(crate) fn open(
+    source: &SourceFile<'_>,
+    format: Format,
+    limits: &ExtractLimits,
+    budget: &Budget,
+) -> Result<Opened, ExtractError> {
     let document = match format {
         Format::Markdown => markdown::read(source.bytes, limits)?,
         Format::Text => plain::read(source.bytes, limits)?,
         Format::Html => html::read(source.bytes, limits)?,
         Format::Pdf => pdf::read(source.bytes, limits)?,
-        Format::Docx => docx::read(source.bytes, limits)?,
-        Format::Pptx => pptx::read(source.bytes, limits)?,
-        Format::Xlsx => xlsx::read(source.bytes, limits)?,
-        Format::Odt | Format::Odp => odf::read(source.bytes, format, limits)?,
-        Format::Ods => ods::read(source.bytes, limits)?,
+        Format::Docx => docx::read(source.bytes, limits, budget)?,
+        Format::Pptx => pptx::read(source.bytes, limits, budget)?,
+        Format::Xlsx => xlsx::read(source.bytes, limits, budget)?,
+        Format::Odt | Format::Odp => odf::read(source.bytes, format, limits, budget)?,
+        Format::Ods => ods::read(source.bytes, limits, budget)?,
         Format::Doc | Format::Xls | Format::Ppt => office97::read(source.bytes, format, limits)?,
         Format::Rtf => rtf::read(source.bytes, limits)?,
         Format::Email => return mail::read(source.bytes, limits),
         Format::Mbox => return mbox::read(source.bytes, limits),
-        Format::Msg => return msg::read(source.bytes, limits),
-        Format::Epub => epub::read(source.bytes, limits)?,
+        Format::Msg => return msg::read(source.bytes, limits, budget),
+        Format::Epub => epub::read(source.bytes, limits, budget)?,
         Format::Xml => xml::read(source.bytes, limits)?,
         Format::Notebook => notebook::read(source.bytes, limits)?,
         Format::Csv => csv::read(source.bytes, limits)?,

@@ -76,16 +76,17 @@ impl<'b> Flow<'b> {
 
     /// Puts a block where the text now stands.
     pub(crate) fn block(&mut self, block: Block) {
-        let size = size_of(&block);
-        if size == 0 {
+        if size_of(&block) == 0 {
             return;
         }
+        let bytes = bytes_of(&block);
         match self.open.last_mut() {
             None => return write(self.builder, block),
             Some(Frame::Box(blocks) | Frame::Cell { blocks, .. }) => blocks.push(block),
             Some(Frame::Table(table)) => table.stray.push(block),
         }
-        self.keep(size);
+        // White space too: it is copied wherever the block goes.
+        self.keep(bytes);
     }
 
     pub(crate) fn blocks(&mut self, blocks: Vec<Block>) {
@@ -262,10 +263,19 @@ pub(crate) fn flat(block: Block) -> String {
     }
 }
 
+/// Bytes that a block holds.
+fn bytes_of(block: &Block) -> usize {
+    match block {
+        Block::Heading(_, text) | Block::Paragraph(text) | Block::Item(_, text) => text.len(),
+        Block::Table(grid) => grid.rows.iter().flatten().map(String::len).sum(),
+    }
+}
+
+/// As many, but for white space around a text: 0 where there is nothing to read.
 fn size_of(block: &Block) -> usize {
     match block {
         Block::Heading(_, text) | Block::Paragraph(text) | Block::Item(_, text) => text.trim().len(),
-        Block::Table(grid) => grid.rows.iter().flatten().map(String::len).sum(),
+        Block::Table(_) => bytes_of(block),
     }
 }
 

@@ -77,7 +77,10 @@ fn find(text: &str) -> Found {
                 found.author =
                     Some(words_of(&authors).replace(" ,", ",")).filter(|author| !author.is_empty()).or(found.author);
             }
-            (None, _) if VERBATIM.contains(&argument.trim_end_matches('*')) && !endless.contains(&argument) => {
+            (None, _)
+                if VERBATIM.contains(&argument.strip_suffix('*').unwrap_or(argument))
+                    && !endless.contains(&argument) =>
+            {
                 match text.get(end..).and_then(|rest| rest.find(&format!("\\end{{{argument}}}"))) {
                     Some(length) => at = end + length,
                     None => endless.push(argument),

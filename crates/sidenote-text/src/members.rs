@@ -63,24 +63,32 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new() -> Self {
-        Self { unpacked_bytes: Cell::new(MAX_UNPACKED_BYTES) }
+        Self::of(MAX_UNPACKED_BYTES)
     }
 
-    /// Reads all that `reader` gives, within the budget.
-    pub(crate) fn read_all(&self, reader: &mut dyn std::io::Read) -> Result<Vec<u8>, String> {
+    /// A budget of so many bytes.
+    pub(crate) fn of(bytes: u64) -> Self {
+        Self { unpacked_bytes: Cell::new(bytes) }
+    }
+
+    /// Reads all that `reader` gives, within the budget. As many bytes as it claims to give are set aside at once, within the
+    /// bound: growing step by step would take up to twice the memory.
+    pub(crate) fn read_all(&self, reader: &mut dyn std::io::Read, claimed_bytes: u64) -> Result<Vec<u8>, String> {
         use std::io::Read as _;
         let left = self.unpacked_bytes.get();
         let limit = left.min(MAX_MEMBER_BYTES);
         let mut bytes = Vec::new();
+        let expected = usize::try_from(claimed_bytes.min(limit).saturating_add(1)).unwrap_or(0);
+        bytes.try_reserve_exact(expected).map_err(|_| "there is not enough memory for it".to_owned())?;
         // One byte more than allowed tells what is larger.
         let outcome = reader.take(limit.saturating_add(1)).read_to_end(&mut bytes);
         let taken = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.unpacked_bytes.set(left.saturating_sub(taken));
         if taken > limit {
             return Err(if limit < left {
-                format!("larger than {MAX_MEMBER_BYTES} bytes unpacked")
+                format!("it unpacks to more than {} MiB", MAX_MEMBER_BYTES >> 20)
             } else {
-                format!("the file unpacks to more than {MAX_UNPACKED_BYTES} bytes")
+                format!("the file unpacks to more than {} MiB in all", MAX_UNPACKED_BYTES >> 20)
             });
         }
         outcome.map_err(|error| format!("damaged: {}", plain_reason(&error.to_string())))?;
@@ -156,7 +164,7 @@ impl Reading<'_> {
             }
         };
         let limits = ExtractLimits { max_text_bytes: self.text_bytes_left, ..*self.limits };
-        let opened = extract::open(source, format, &limits)?;
+        let opened = extract::open(source, format, &limits, self.budget)?;
         self.keep(part, opened, depth)
     }
 

@@ -219,8 +219,11 @@ impl<'a> Part<'a> {
     /// The part's text, and what there is to say about how it was decoded.
     pub(crate) fn text(&self) -> (String, Option<String>) {
         let charset = self.charset.as_deref().unwrap_or_default().trim().to_ascii_lowercase();
+        // It is written into a header field below, and a line break in it would begin another field.
+        let is_name =
+            charset.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b':' | b'.'));
         // Seven-bit encodings look like ASCII to who does not know; only the field tells.
-        if charset.starts_with("iso-2022") || charset.starts_with("utf-7") || charset.starts_with("hz") {
+        if is_name && ["iso-2022", "utf-7", "hz"].iter().any(|start| charset.starts_with(start)) {
             let header = format!("Content-Type: text/plain; charset=\"{charset}\"\r\n\r\n");
             let bytes = self.bytes();
             let text = unpack(&header, &bytes, |part| match &part.body {
@@ -287,6 +290,12 @@ mod tests {
     fn text_behind_a_boundary_that_never_comes_is_kept() {
         assert_eq!(kinds("Content-Type: multipart/mixed; boundary=a\n\nall there is\n"), [plain("all there is")]);
         assert_eq!(kinds("Content-Type: multipart/mixed\n\nno boundary\n"), [plain("no boundary")]);
+    }
+
+    #[test]
+    fn a_charset_adds_no_fields() {
+        let nested = "Content-Type: text/plain; charset*=utf-8''iso-2022-jp%22%0D%0AContent-Type:%20message/rfc822\n\nSubject: x\n\ny\n";
+        assert_eq!(kinds(nested), [plain("Subject: x\n\ny")]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Outlook's .msg: a mail as properties in the streams of an OLE file.
 //!
 //! Seam for `cfb`. It checks the file's directory when it opens it and returns errors for broken chains; it may panic on what
-//! it does not foresee, so it runs shielded as a whole, and a stream is read no further than the file is long. Only the
+//! it does not foresee, so it runs shielded as a whole, and streams are read through the budget of `members`. Only the
 //! properties named here are looked at: [MS-OXMSG] says where they lie, [MS-OXPROPS] what they mean. A body that exists in
 //! compressed RTF alone is unpacked ([MS-OXRTFCP]) and becomes a member.
 
 use std::collections::HashMap;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use cfb::CompoundFile;
 use encoding_rs::Encoding;
@@ -15,7 +15,7 @@ use mail_parser::DateTime;
 use crate::builder::DocumentBuilder;
 use crate::mail::{self, Head};
 use crate::markdown::fold_white;
-use crate::members::{Content, Member, Opened, shield};
+use crate::members::{Budget, Content, Member, Opened, shield};
 use crate::mime;
 use crate::{ExtractError, ExtractLimits, Format, encoding};
 
@@ -61,11 +61,11 @@ pub(crate) fn is_message(bytes: &[u8]) -> bool {
 }
 
 /// Reads a message.
-pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Opened, ExtractError> {
+pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits, budget: &Budget) -> Result<Opened, ExtractError> {
     let damaged = |reason: &str| ExtractError::Damaged(crate::members::plain_reason(reason));
     let opened = shield(|| {
         let mut file = CompoundFile::open(Cursor::new(bytes)).map_err(|error| damaged(&error.to_string()))?;
-        read_message(&mut file, "", bytes.len(), 0, limits)
+        read_message(&mut file, "", budget, 0, limits)
     });
     opened.unwrap_or_else(|| Err(damaged("its streams make no sense")))
 }
@@ -73,16 +73,16 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Opened, Extra
 fn read_message(
     file: &mut File<'_>,
     storage: &str,
-    file_bytes: usize,
+    budget: &Budget,
     depth: usize,
     limits: &ExtractLimits,
 ) -> Result<Opened, ExtractError> {
     let header_bytes = if depth == 0 { 32 } else { 24 };
-    let mut properties = Properties::of(file, storage, header_bytes, file_bytes);
-    let mut members = attachments(file, storage, file_bytes, depth, limits);
+    let mut properties = Properties::of(file, storage, header_bytes, budget);
+    let mut members = attachments(file, storage, budget, depth, limits);
     let sent = properties.time(tag::SENT).or_else(|| properties.time(tag::DELIVERED));
     let mut head = properties.head(file);
-    (head.to, head.cc) = recipients(file, storage, file_bytes, (head.to, head.cc));
+    (head.to, head.cc) = recipients(file, storage, budget, (head.to, head.cc));
     if let Some(seconds) = sent.map(|ms| ms.div_euclid(1000)) {
         head.date = DateTime::from_timestamp(seconds).to_rfc822();
     }
@@ -113,19 +113,19 @@ fn read_message(
 /// The properties of a message, recipient or attachment.
 struct Properties<'s> {
     storage: &'s str,
-    max_bytes: usize,
+    budget: &'s Budget,
     /// Those of a fixed size, by tag.
     fixed: HashMap<u16, [u8; 8]>,
 }
 
 impl<'s> Properties<'s> {
-    fn of(file: &mut File<'_>, storage: &'s str, header_bytes: usize, max_bytes: usize) -> Self {
-        let stream = read_stream(file, &format!("{storage}/__properties_version1.0"), max_bytes).unwrap_or_default();
+    fn of(file: &mut File<'_>, storage: &'s str, header_bytes: usize, budget: &'s Budget) -> Self {
+        let stream = read_stream(file, &format!("{storage}/__properties_version1.0"), budget).unwrap_or_default();
         let (entries, _) = stream.get(header_bytes..).unwrap_or_default().as_chunks::<16>();
         let fixed = entries.iter().map(|[_, _, tag_low, tag_high, _, _, _, _, value @ ..]| {
             (u16::from_le_bytes([*tag_low, *tag_high]), *value)
         });
-        Self { storage, max_bytes, fixed: fixed.collect() }
+        Self { storage, budget, fixed: fixed.collect() }
     }
 
     fn number(&self, tag: u16) -> Option<u32> {
@@ -142,7 +142,7 @@ impl<'s> Properties<'s> {
     }
 
     fn bytes(&self, file: &mut File<'_>, tag: u16, kind: u16) -> Option<Vec<u8>> {
-        read_stream(file, &format!("{}/__substg1.0_{tag:04X}{kind:04X}", self.storage), self.max_bytes)
+        read_stream(file, &format!("{}/__substg1.0_{tag:04X}{kind:04X}", self.storage), self.budget)
     }
 
     fn text(&self, file: &mut File<'_>, tag: u16) -> Option<String> {
@@ -225,15 +225,13 @@ fn encoding_of(code_page: u32) -> Option<&'static Encoding> {
     Encoding::for_label(label.as_bytes())
 }
 
-/// A stream, or `None` where there is none or it is broken.
-fn read_stream(file: &mut File<'_>, path: &str, max_bytes: usize) -> Option<Vec<u8>> {
+/// A stream, or `None` where there is none or it is broken. Streams may share their sectors, so that a small file has many
+/// large ones: what they give is taken from the budget.
+fn read_stream(file: &mut File<'_>, path: &str, budget: &Budget) -> Option<Vec<u8>> {
     if !file.is_stream(path) {
         return None;
     }
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    file.open_stream(path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    budget.read_all(&mut file.open_stream(path).ok()?, 0).ok()
 }
 
 /// Names of the storages in a storage that begin with `prefix`, in order.
@@ -247,11 +245,11 @@ fn storages(file: &File<'_>, storage: &str, prefix: &str) -> Vec<String> {
 }
 
 /// Who it went to with addresses, where the message names each of them; else as they are displayed.
-fn recipients(file: &mut File<'_>, storage: &str, max_bytes: usize, shown: (String, String)) -> (String, String) {
+fn recipients(file: &mut File<'_>, storage: &str, budget: &Budget, shown: (String, String)) -> (String, String) {
     let (mut to, mut cc) = (Vec::new(), Vec::new());
     for name in storages(file, storage, "__recip_version1.0_") {
         let path = format!("{storage}/{name}");
-        let properties = Properties::of(file, &path, 8, max_bytes);
+        let properties = Properties::of(file, &path, 8, budget);
         let address = [tag::SMTP_ADDRESS, tag::ADDRESS];
         let address =
             address.iter().find_map(|tag| properties.some_text(file, &[*tag]).filter(|text| text.contains('@')));
@@ -271,21 +269,21 @@ fn recipients(file: &mut File<'_>, storage: &str, max_bytes: usize, shown: (Stri
 fn attachments(
     file: &mut File<'_>,
     storage: &str,
-    file_bytes: usize,
+    budget: &Budget,
     depth: usize,
     limits: &ExtractLimits,
 ) -> Vec<Member> {
     let mut members = Vec::new();
     for (number, name) in (1usize..).zip(storages(file, storage, "__attach_version1.0_")) {
         let path = format!("{storage}/{name}");
-        let properties = Properties::of(file, &path, 8, file_bytes);
+        let properties = Properties::of(file, &path, 8, budget);
         let name = properties.some_text(file, &[tag::LONG_FILE_NAME, tag::SHORT_FILE_NAME, tag::DISPLAY_NAME]);
         let name = name.map(|name| name.replace(['/', '\\'], "_")).unwrap_or_else(|| format!("part {number}"));
         let inner = format!("{path}/__substg1.0_{:04X}000D", tag::DATA);
         let content = if let Some(bytes) = properties.bytes(file, tag::DATA, 0x0102) {
             Content::File(bytes)
         } else if file.is_stream(format!("{inner}/__properties_version1.0")) && depth < MAX_DEPTH {
-            match read_message(file, &inner, file_bytes, depth + 1, limits) {
+            match read_message(file, &inner, budget, depth + 1, limits) {
                 Ok(opened) => Content::Opened(Box::new(opened)),
                 Err(error) => Content::Unread(error.to_string()),
             }

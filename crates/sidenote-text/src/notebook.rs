@@ -81,14 +81,15 @@ fn lines_of(value: &Value) -> Option<String> {
     }
 }
 
-/// Text without a terminal's orders, `ESC [ ... letter`.
+/// Text without a terminal's orders: `ESC [`, numbers and signs, a letter.
 fn without_colours(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, order)) = rest.split_once("\u{1b}[") {
         plain.push_str(before);
-        let end = order.find(|c: char| c.is_ascii_alphabetic()).map_or(order.len(), |at| at + 1);
-        rest = order.get(end..).unwrap_or_default();
+        let behind = order.trim_start_matches(|c| matches!(c, '0'..='?' | ' '..='/'));
+        // Where no letter ends it, it was none, and what follows is text.
+        rest = behind.strip_prefix(|c| matches!(c, '@'..='~')).unwrap_or(order);
     }
     plain.push_str(rest);
     plain
@@ -111,6 +112,11 @@ mod tests {
         );
         assert_eq!((document.title.as_deref(), document.headings.len()), (Some("Prices"), 1));
         assert_eq!(document.tables[0].header.slice(&document.text), Some("a | b"));
+    }
+
+    #[test]
+    fn orders_of_a_terminal_are_left_out_and_nothing_else() {
+        assert_eq!(without_colours("\u{1b}[1;31mred\u{1b}[0m and \u{1b}[12 ä"), "red and 12 ä");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 use crate::office_meta::civil_from_days;
 
+/// Longest words before or behind a number.
+const MAX_LITERAL_BYTES: usize = 255;
+
 /// How a cell shows its number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum NumberFormat {
@@ -97,7 +100,11 @@ impl Scan {
     }
 
     fn literal(&mut self, text: &str) {
-        if self.has_digits { &mut self.after } else { &mut self.before }.push_str(text);
+        let words = if self.has_digits { &mut self.after } else { &mut self.before };
+        // They are written with every cell.
+        if words.len() + text.len() <= MAX_LITERAL_BYTES {
+            words.push_str(text);
+        }
     }
 
     /// A colour, a condition, a language with its currency, or hours that are counted on.

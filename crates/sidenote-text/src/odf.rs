@@ -1,6 +1,6 @@
 //! OpenDocument texts and presentations (ODT, ODP and their templates).
 //!
-//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml): everything is in `content.xml`, notes and comments at
+//! Walked here over the seams `package` (zip) and `xml_walk` (quick-xml): everything is in `content.xml`, notes and comments at
 //! the place they belong to. What was deleted while changes were tracked is kept apart by the format and passed over.
 //! Headers and footers are in `styles.xml`, each given once. A broken text is damage; broken styles cost a warning.
 
@@ -11,10 +11,11 @@ use crate::docx_body::comment;
 use crate::drawing::Shape;
 use crate::flow::{Block, Flow, flat};
 use crate::markdown::fold_white;
+use crate::members::Budget;
 use crate::odf_object::{Object, read_object};
-use crate::office_xml::{Step, Tag, Xml};
 use crate::package::Package;
 use crate::pptx::{Slide, write_slide};
+use crate::xml_walk::{Step, Tag, Xml};
 use crate::{Document, ExtractError, ExtractLimits, Format, office_meta};
 
 /// Elements that hold text beside the paragraphs around them.
@@ -35,8 +36,12 @@ const SHAPES: &[&str] = &[
 ];
 
 /// Opens a package that is not encrypted, with its own description read.
-pub(crate) fn open<'a>(bytes: &'a [u8], document: &mut Document) -> Result<(Package<'a>, String), ExtractError> {
-    let mut package = Package::open(bytes)?;
+pub(crate) fn open<'a>(
+    bytes: &'a [u8],
+    budget: &'a Budget,
+    document: &mut Document,
+) -> Result<(Package<'a>, String), ExtractError> {
+    let mut package = Package::open(bytes, budget)?;
     if let Ok(Some(manifest)) = package.text("META-INF/manifest.xml")
         && manifest.contains("encryption-data")
     {
@@ -49,9 +54,14 @@ pub(crate) fn open<'a>(bytes: &'a [u8], document: &mut Document) -> Result<(Pack
 }
 
 /// Reads a text or a presentation.
-pub(crate) fn read(bytes: &[u8], format: Format, limits: &ExtractLimits) -> Result<Document, ExtractError> {
+pub(crate) fn read(
+    bytes: &[u8],
+    format: Format,
+    limits: &ExtractLimits,
+    budget: &Budget,
+) -> Result<Document, ExtractError> {
     let mut builder = DocumentBuilder::new(format, limits);
-    let (mut package, content) = open(bytes, builder.document())?;
+    let (mut package, content) = open(bytes, budget, builder.document())?;
     if format == Format::Odp {
         let walker = Walker::new(&mut package);
         let (slides, is_cut) = walker.slides(&mut Xml::new("content.xml", &content), &mut builder, limits.max_pages)?;
@@ -375,7 +385,7 @@ mod tests {
         let content = format!("<office:document-content><office:body>{body}</office:body></office:document-content>");
         let mut all = vec![("content.xml", content.as_str())];
         all.extend(parts);
-        read(&zip_of(&all), format, &ExtractLimits::default())
+        read(&zip_of(&all), format, &ExtractLimits::default(), &Budget::new())
     }
 
     #[test]

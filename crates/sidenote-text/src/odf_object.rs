@@ -2,8 +2,8 @@
 
 use crate::ExtractError;
 use crate::flow::{Block, Grid};
-use crate::office_xml::{Step, Xml};
 use crate::package::{Package, resolve};
+use crate::xml_walk::{Step, Xml};
 
 /// Most rows that are read of a chart; more are a curve and no table.
 const MAX_ROWS: usize = 5_000;

@@ -1,24 +1,25 @@
 //! OpenDocument spreadsheets (ODS), sheet by sheet.
 //!
-//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml), row by row. The format writes what a cell shows beside
+//! Walked here over the seams `package` (zip) and `xml_walk` (quick-xml), row by row. The format writes what a cell shows beside
 //! what it is worth, and says of equal cells and rows how often they come: a sheet is filled to its last row with blank
 //! ones in a few bytes, so blank ones are never made, and others not without bound.
 
 use crate::builder::DocumentBuilder;
 use crate::docx_body::comment;
 use crate::flow::{Block, Flow};
+use crate::members::Budget;
 use crate::odf_object::{Object, read_object};
-use crate::office_xml::{Step, Tag, Xml};
-use crate::sheet::{SheetCell, SheetRow, write_sheet};
+use crate::sheet::{self, SheetCell, SheetRow, write_sheet};
+use crate::xml_walk::{Step, Tag, Xml};
 use crate::{Document, ExtractError, ExtractLimits, Format, odf, office_meta};
 
 /// Most equal cells beside each other, or equal rows, that are written.
 const MAX_REPEATED: u32 = 64;
 
 /// Reads a spreadsheet.
-pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
+pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits, budget: &Budget) -> Result<Document, ExtractError> {
     let mut builder = DocumentBuilder::new(Format::Ods, limits);
-    let (mut package, content) = odf::open(bytes, builder.document())?;
+    let (mut package, content) = odf::open(bytes, budget, builder.document())?;
     let mut xml = Xml::new("content.xml", &content);
     while let Some(step) = xml.next()? {
         let Step::Open(tag) = step else { continue };
@@ -31,8 +32,14 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
                     xml.skip()?;
                     continue;
                 }
-                let mut rows =
-                    Rows { depth: xml.depth(), xml: &mut xml, number: 0, again: None, seen: Seen::default() };
+                let mut rows = Rows {
+                    depth: xml.depth(),
+                    xml: &mut xml,
+                    max_bytes: builder.max_bytes(),
+                    number: 0,
+                    again: None,
+                    seen: Seen::default(),
+                };
                 write_sheet(&name, std::iter::from_fn(|| rows.next()), &mut builder);
                 let seen = std::mem::take(&mut rows.seen);
                 if let Some(error) = seen.error {
@@ -59,6 +66,8 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
 struct Rows<'r, 'a> {
     xml: &'r mut Xml<'a>,
     depth: usize,
+    /// Most bytes of a row.
+    max_bytes: usize,
     number: u32,
     /// A row that comes again, and how often.
     again: Option<(SheetRow, u32)>,
@@ -79,7 +88,7 @@ struct Seen {
 impl Rows<'_, '_> {
     fn next(&mut self) -> Option<SheetRow> {
         if let Some((row, times)) = &mut self.again {
-            row.number += 1;
+            row.number = row.number.saturating_add(1);
             *times -= 1;
             let row = row.clone();
             self.again.take_if(|(_, times)| *times == 0);
@@ -120,7 +129,7 @@ impl Rows<'_, '_> {
 
     fn read_row(&mut self) -> Result<Vec<SheetCell>, ExtractError> {
         let depth = self.xml.depth();
-        let (mut cells, mut column) = (Vec::new(), 0u32);
+        let (mut cells, mut column, mut row_bytes) = (Vec::new(), 0u32, 0usize);
         while let Some(step) = self.xml.next_inside(depth)? {
             let Step::Open(tag) = step else { continue };
             if !matches!(tag.name(), "table-cell" | "covered-table-cell") {
@@ -130,6 +139,9 @@ impl Rows<'_, '_> {
             let text = self.read_cell(&tag, column)?;
             if !text.trim().is_empty() && tag.name() == "table-cell" {
                 let is_label = matches!(tag.attr("value-type").as_deref(), Some("string") | None);
+                let times = usize::try_from(repeated.min(MAX_REPEATED)).unwrap_or(1);
+                row_bytes = row_bytes.saturating_add(text.len().saturating_mul(times));
+                sheet::check_row(row_bytes, self.max_bytes)?;
                 let columns = (0..repeated.min(MAX_REPEATED)).map(|offset| column.saturating_add(offset));
                 cells.extend(columns.map(|column| SheetCell { column, text: text.clone(), is_label }));
             }
@@ -221,7 +233,7 @@ mod tests {
 
     fn ods(tables: &str) -> Document {
         let content = format!("<office:body><office:spreadsheet>{tables}</office:spreadsheet></office:body>");
-        read(&zip_of(&[("content.xml", &content)]), &ExtractLimits::default()).expect("reads")
+        read(&zip_of(&[("content.xml", &content)]), &ExtractLimits::default(), &Budget::new()).expect("reads")
     }
 
     #[test]
@@ -251,6 +263,13 @@ mod tests {
         let row = "<table:table-row table:number-rows-repeated='1000000'><table:table-cell table:number-columns-repeated='1000000' \
                    office:value-type='float'><text:p>1</text:p></table:table-cell></table:table-row>";
         assert!(ods(&format!("<table:table>{row}</table:table>")).text.len() < 100_000);
+    }
+
+    #[test]
+    fn rows_behind_the_last_number_are_read() {
+        let blank = "<table:table-row table:number-rows-repeated='4294967295'><table:table-cell/></table:table-row>";
+        let row = "<table:table-row table:number-rows-repeated='3'><table:table-cell office:value-type='float'><text:p>1</text:p></table:table-cell></table:table-row>";
+        assert!(ods(&format!("<table:table>{blank}{row}</table:table>")).text.ends_with("1\n1\n1"));
     }
 
     #[test]

@@ -167,7 +167,8 @@ fn write_slides(sections: &[Section], max: usize, builder: &mut DocumentBuilder)
         let mut shapes = Vec::new();
         if let Some(title) = section.title.clone().filter(|title| !title.trim().is_empty()) {
             // It stands among the slide's text a second time.
-            let is_title = |block: &Block| fold_white(&flat(block.clone())) == fold_white(&title);
+            let words = fold_white(&title);
+            let is_title = |block: &Block| fold_white(&flat(block.clone())) == words;
             if let Some(at) = blocks.iter().position(is_title) {
                 blocks.remove(at);
             }
@@ -196,7 +197,7 @@ fn blocks_of(elements: &[Element], flow: &mut Flow<'_>) -> Vec<Block> {
 /// What is still to be done, the next at the end.
 enum Work<'a> {
     Element(&'a Element),
-    Item { element: &'a Element, depth: usize, number: Option<u32> },
+    Item { element: &'a Element, depth: usize, number: Option<u64> },
     List(&'a List, usize),
     Row(&'a TableRow),
     Cell(&'a TableCell),
@@ -217,7 +218,8 @@ fn walk(elements: &[Element], flow: &mut Flow<'_>) {
             }
             Work::Element(element) | Work::Item { element, .. } => open(element, &mut stack, flow),
             Work::List(list, depth) => {
-                let numbers = (list.start_number.unwrap_or(1)..).map(|number| list.ordered.then_some(number));
+                let first = u64::from(list.start_number.unwrap_or(1));
+                let numbers = (first..).map(|number| list.ordered.then_some(number));
                 let mut items = Vec::new();
                 for (item, number) in list.items.iter().zip(numbers) {
                     for (at, element) in item.content.iter().enumerate() {

@@ -1,11 +1,15 @@
 //! Which office format a file is in: what is inside a zip or a compound file decides, never its name alone.
 
-use crate::office_xml::{Step, Xml};
+use crate::members::Budget;
 use crate::package::Package;
+use crate::xml_walk::{Step, Xml};
 use crate::{ExtractError, Format};
 
 /// How a compound file (the container of Office 97 to 2003, and of encrypted newer files) begins.
 const COMPOUND_MAGIC: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+
+/// Most bytes unpacked to tell a format.
+const MAX_DETECT_BYTES: u64 = 16 << 20;
 
 /// The office format of `bytes`, why they are refused although they are of one, or `None` where they are of none.
 pub(crate) fn detect(bytes: &[u8], extension: &str) -> Option<Result<Format, ExtractError>> {
@@ -28,8 +32,9 @@ fn detect_zip(bytes: &[u8], extension: &str) -> Option<Result<Format, ExtractErr
         "odp" | "otp" => Some(Format::Odp),
         _ => None,
     };
+    let budget = Budget::of(MAX_DETECT_BYTES);
     // What is named as an office file and cannot be opened was one before it was damaged; reading it tells so.
-    let Ok(mut package) = Package::open(bytes) else { return by_name.map(Ok) };
+    let Ok(mut package) = Package::open(bytes, &budget) else { return by_name.map(Ok) };
     if let Ok(Some(kind)) = package.text("mimetype") {
         return detect_open_document(kind.trim());
     }

@@ -1,6 +1,9 @@
 //! Formulas of office files as one line that can be read and found: `x=(-b±√(b^2-4ac))/(2a)`.
 
-use crate::office_xml::Tag;
+use crate::xml_walk::Tag;
+
+/// Groups inside of each other; what lies deeper is written without signs. Every group's text is copied once at its end.
+const MAX_DEPTH: usize = 100;
 
 /// The formula that is being read into a text. It is told of every element inside it; the letters come by themselves.
 #[derive(Default)]
@@ -60,6 +63,9 @@ impl Formula {
                 return;
             }
         };
+        if self.groups.len() >= MAX_DEPTH {
+            return;
+        }
         out.push_str(lead);
         let tail = if name == "d" { ")".to_owned() } else { String::new() };
         self.groups.push(Group { name, start: out.len(), tail, alike: 0 });
@@ -81,7 +87,10 @@ impl Formula {
         let Some(group) = self.groups.pop() else { return };
         let inner = out.get(group.start..).unwrap_or_default().trim();
         if inner.is_empty() && matches!(name, "sup" | "sub" | "den") {
-            out.truncate(group.start.saturating_sub(1).min(out.len()));
+            let lead = group.start.saturating_sub(1);
+            if out.is_char_boundary(lead) {
+                out.truncate(lead);
+            }
             return;
         }
         let is_short = inner.chars().count() <= 1 || inner.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -97,7 +106,7 @@ impl Formula {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::office_xml::{Step, Xml};
+    use crate::xml_walk::{Step, Xml};
 
     fn line(source: &str) -> String {
         let (mut out, mut formula) = (String::new(), Formula::default());
@@ -117,6 +126,9 @@ mod tests {
         let source = "<oMath><t>x=</t><f><num><t>-b±</t><rad><deg/><e><sSup><e><t>b</t></e><sup><t>2</t></sup></sSup>\
                       <t>-4ac</t></e></rad></num><den><t>2a</t></den></f></oMath>";
         assert_eq!(line(source), "x=(-b±√(b^2-4ac))/(2a)");
+        // A group may be nested as deep as it likes.
+        let deep = line(&format!("<a>{}x{}</a>", "<num>".repeat(1_900), "</num>".repeat(1_900)));
+        assert_eq!(deep, "x");
         let source = "<oMath><d><dPr><begChr val='['/><endChr val=']'/></dPr><e><t>a</t></e></d><sSup><e><t>c</t></e><sup/></sSup></oMath>";
         assert_eq!(line(source), "[a]c");
     }

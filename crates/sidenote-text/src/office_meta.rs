@@ -3,14 +3,25 @@
 
 use crate::builder::DocumentBuilder;
 use crate::markdown::fold_white;
-use crate::office_xml::{Step, Xml};
-use crate::package::{Package, Relation, target_of};
+use crate::members::Budget;
+use crate::package::Package;
+use crate::xml_walk::{Step, Xml};
 use crate::{Document, ExtractError, extract, language};
 
-/// Reads `docProps/core.xml`, wherever the package says it is.
-pub(crate) fn read_core(package: &mut Package<'_>, relations: &[Relation], document: &mut Document) {
-    let part = target_of(relations, "core-properties").unwrap_or("docProps/core.xml").to_owned();
-    read(package, &part, document);
+/// Opens a package of OOXML, with its own description read. Gives the name of its main part too, which is `usual` where the
+/// package does not say.
+pub(crate) fn open<'a>(
+    bytes: &'a [u8],
+    budget: &'a Budget,
+    usual: &str,
+    document: &mut Document,
+) -> Result<(Package<'a>, String), ExtractError> {
+    let mut package = Package::open(bytes, budget)?;
+    let relations = package.relations("").unwrap_or_default();
+    let core = relations.target_of("core-properties").unwrap_or("docProps/core.xml");
+    read(&mut package, core, document);
+    let main = relations.target_of("officeDocument").unwrap_or(usual).to_owned();
+    Ok((package, main))
 }
 
 /// Reads the Dublin Core fields of a part: `core.xml` of OOXML and `meta.xml` of ODF hold the same ones.

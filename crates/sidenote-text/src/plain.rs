@@ -73,6 +73,8 @@ fn subject(text: &str) -> Option<String> {
 fn capital_headings(text: &str) -> Vec<Heading> {
     let mut headings = Vec::new();
     let mut stands_free = true;
+    // Where the first line with words begins or ends; looked for once, since blank lines may be most of a file.
+    let lead = text.find(|c: char| !is_blank_sign(c)).unwrap_or(text.len());
     let mut lines = lines_of(text).peekable();
     while let Some((start, line)) = lines.next() {
         let is_candidate = stands_free && is_capitals(line);
@@ -82,7 +84,7 @@ fn capital_headings(text: &str) -> Vec<Heading> {
         }
         let mut end = start + line.len();
         let mut title = line.trim().to_owned();
-        if text.get(..start).is_some_and(is_blank_lead) {
+        if start <= lead {
             // The rest of the title: at most two short lines that are no field and no sentence.
             for _ in 0..2 {
                 let Some((next_start, next)) = lines.peek() else { break };
@@ -124,7 +126,11 @@ fn is_capitals(line: &str) -> bool {
 }
 
 fn is_blank_lead(lead: &str) -> bool {
-    lead.chars().all(|c| c.is_whitespace() || matches!(c, '\u{feff}' | '=' | '-' | '~' | '#' | '*'))
+    lead.chars().all(is_blank_sign)
+}
+
+fn is_blank_sign(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{feff}' | '=' | '-' | '~' | '#' | '*')
 }
 
 /// Lines that stand alone over a rule of their own length. Levels follow the order in which the rules' characters appear.

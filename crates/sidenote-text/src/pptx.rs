@@ -1,6 +1,6 @@
 //! PowerPoint files (PPTX, PPTM, PPSX, POTX): slide by slide in the order of the show.
 //!
-//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml). A slide is a place, `slide 3`; its title is a heading,
+//! Walked here over the seams `package` (zip) and `xml_walk` (quick-xml). A slide is a place, `slide 3`; its title is a heading,
 //! and a slide without one is called by its first short line, so that it is not found under the title of the slide before.
 //! Speaker notes and comments stand at the end of their slide, a footer where it is first shown. A broken slide costs
 //! itself and a warning.
@@ -8,24 +8,23 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::builder::DocumentBuilder;
+use crate::chart::read_embedded;
 use crate::docx_body::comment;
 use crate::drawing::{Shape, read_shapes};
 use crate::flow::{Block, Flow};
 use crate::markdown::fold_white;
-use crate::office_xml::{Step, Xml};
-use crate::package::{Package, Relation, target_of, target_with_id};
-use crate::{Document, ExtractError, ExtractLimits, Format, chart, office_meta};
+use crate::members::Budget;
+use crate::package::{Package, Relations};
+use crate::xml_walk::{Step, Xml};
+use crate::{Document, ExtractError, ExtractLimits, Format, office_meta};
 
 /// A line that is longer is no title.
 const MAX_TITLE_CHARS: usize = 100;
 
 /// Reads a PowerPoint file.
-pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
-    let mut package = Package::open(bytes)?;
-    let relations = package.relations("").unwrap_or_default();
-    let main = target_of(&relations, "officeDocument").unwrap_or("ppt/presentation.xml").to_owned();
+pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits, budget: &Budget) -> Result<Document, ExtractError> {
     let mut builder = DocumentBuilder::new(Format::Pptx, limits);
-    office_meta::read_core(&mut package, &relations, builder.document());
+    let (mut package, main) = office_meta::open(bytes, budget, "ppt/presentation.xml", builder.document())?;
     let slides = slides_of(&mut package, &main)?;
     if slides.is_empty() {
         return Err(ExtractError::Empty);
@@ -61,7 +60,8 @@ fn slides_of(package: &mut Package<'_>, main: &str) -> Result<Vec<String>, Extra
     while let Some(step) = xml.next()? {
         let Step::Open(tag) = step else { continue };
         if tag.name() == "sldId"
-            && let Some(part) = tag.attr("r:id").and_then(|id| target_with_id(&relations, &id).map(str::to_owned))
+            && let Some(part) =
+                tag.attr("r:id").and_then(|id| relations.with_id(&id).map(|relation| relation.target.clone()))
             && package.has(&part)
         {
             slides.push(part);
@@ -87,8 +87,8 @@ fn read_slide(
     let relations = package.relations(part).unwrap_or_default();
     let shapes = shapes_of(package, part, &relations, builder)?;
     let mut behind = Vec::new();
-    if let Some(notes) = target_of(&relations, "notesSlide") {
-        match shapes_of(package, notes, &[], builder) {
+    if let Some(notes) = relations.target_of("notesSlide") {
+        match shapes_of(package, notes, &Relations::default(), builder) {
             Ok(shapes) => {
                 let own = shapes.into_iter().filter(|shape| !shape.is_footer());
                 behind.extend(own.flat_map(|shape| shape.blocks));
@@ -96,7 +96,7 @@ fn read_slide(
             Err(_) => builder.warn(format!("the notes of slide {number} could not be read")),
         }
     }
-    for relation in relations.iter().filter(|relation| relation.kind == "comments") {
+    for relation in relations.of_kind("comments") {
         let source = package.text(&relation.target).map(Option::unwrap_or_default);
         match source.and_then(|source| read_comments(&relation.target, &source, authors)) {
             Ok(comments) => behind.extend(comments),
@@ -109,16 +109,13 @@ fn read_slide(
 fn shapes_of(
     package: &mut Package<'_>,
     part: &str,
-    relations: &[Relation],
+    relations: &Relations,
     builder: &mut DocumentBuilder,
 ) -> Result<Vec<Shape>, ExtractError> {
     let source = package.text(part)?.ok_or_else(|| ExtractError::Damaged(format!("the part `{part}` is missing")))?;
     let mut flow = Flow::new(builder);
-    let mut embedded = |id: &str| match relations.iter().find(|relation| relation.id == id) {
-        Some(relation) if relation.kind == "chart" => chart::read_part(package, &relation.target),
-        Some(relation) if relation.kind == "diagramData" => read_diagram(package, &relation.target),
-        Some(_) | None => Vec::new(),
-    };
+    let mut embedded =
+        |id: &str| relations.with_id(id).and_then(|relation| read_embedded(package, relation)).unwrap_or_default();
     read_shapes(&mut Xml::new(part, &source), &mut flow, &mut embedded)
 }
 
@@ -275,7 +272,7 @@ mod tests {
             ("ppt/slides/n.xml", &notes),
             ("ppt/slides/c1.xml", comments),
         ]);
-        let document = read(&bytes, &ExtractLimits::default()).expect("reads");
+        let document = read(&bytes, &ExtractLimits::default(), &Budget::new()).expect("reads");
         assert_eq!(
             document.text,
             "Prices\n\n- one\n- two\n\nHouse\n\nSay it slowly.\n\nComment (Anna): Why?\n\nNo title here\n\nText."
@@ -297,7 +294,7 @@ mod tests {
             ("ppt/a.xml", &slide),
         ]);
         let limits = ExtractLimits { max_pages: 1, ..ExtractLimits::default() };
-        let document = read(&bytes, &limits).expect("reads");
+        let document = read(&bytes, &limits, &Budget::new()).expect("reads");
         assert_eq!(document.text, "Same");
         assert!(document.warnings[0].contains("first 1 of 2 slides"), "{:?}", document.warnings);
     }

@@ -503,6 +503,12 @@ impl<'b> Reader<'b> {
         Place::Note
     }
 
+    /// Whether the paragraph that is open has words. One that is longer than this is taken to have some: it is asked at every
+    /// header, and white space may be most of a file.
+    fn has_begun(&self) -> bool {
+        self.text.len() > 1_000 || !self.text.trim().is_empty()
+    }
+
     fn end_aside(&mut self) {
         let text = std::mem::take(&mut self.text);
         if !text.trim().is_empty() {
@@ -523,7 +529,7 @@ impl<'b> Reader<'b> {
         }
         match outer.kind {
             Aside::Footer => self.footers.extend(blocks),
-            Aside::Header if self.text.trim().is_empty() && self.tables.is_empty() => self.flow.blocks(blocks),
+            Aside::Header if !self.has_begun() && self.tables.is_empty() => self.flow.blocks(blocks),
             Aside::Note | Aside::Header => self.behind.extend(blocks),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::iter::Peekable;
 
+use crate::ExtractError;
 use crate::builder::DocumentBuilder;
 
 /// Between two cells of a row at most so many columns are left blank: sheets are used as drawing paper too.
@@ -42,6 +43,11 @@ impl SheetRow {
     }
 }
 
+/// Fails where one row alone is over the limit: each of its cells may show the same long text, which the file holds once.
+pub(crate) fn check_row(row_bytes: usize, max_bytes: usize) -> Result<(), ExtractError> {
+    if row_bytes > max_bytes { Err(ExtractError::TooLong { limit: max_bytes }) } else { Ok(()) }
+}
+
 /// Writes a sheet. Where rows are blank a new table may begin; a row with a single cell above a table is a line of text.
 pub(crate) fn write_sheet(name: &str, rows: impl Iterator<Item = SheetRow>, builder: &mut DocumentBuilder) {
     let mut rows = rows.filter(|row| !row.cells.is_empty()).peekable();
@@ -55,7 +61,8 @@ pub(crate) fn write_sheet(name: &str, rows: impl Iterator<Item = SheetRow>, buil
         if builder.is_full() {
             return;
         }
-        let stands_alone = rows.peek().is_none_or(|next| next.number > row.number + 1 || next.cells.len() > 1);
+        let stands_alone =
+            rows.peek().is_none_or(|next| next.number > row.number.saturating_add(1) || next.cells.len() > 1);
         if row.cells.len() == 1 && stands_alone {
             row.cells.iter().for_each(|cell| builder.paragraph(&cell.text));
             continue;

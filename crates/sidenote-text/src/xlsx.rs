@@ -1,42 +1,40 @@
 //! Excel files (XLSX, XLSM, XLTX): sheet by sheet, hidden ones too.
 //!
-//! Walked here over the seams `package` (zip) and `office_xml` (quick-xml), row by row: what a sheet claims to be its size is not
+//! Walked here over the seams `package` (zip) and `xml_walk` (quick-xml), row by row: what a sheet claims to be its size is not
 //! believed, and cells cost memory only where they hold words. Formulas are shown by the result that was saved with them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::builder::DocumentBuilder;
+use crate::chart::read_embedded;
 use crate::docx_body::comment;
 use crate::drawing::read_shapes;
 use crate::flow::{Block, Flow};
+use crate::members::Budget;
 use crate::number_format::{self, NumberFormat};
-use crate::office_xml::{Step, Tag, Xml};
-use crate::package::{Package, Relation, target_of, target_with_id};
-use crate::sheet::{SheetCell, SheetRow, write_sheet};
-use crate::{Document, ExtractError, ExtractLimits, Format, chart, office_meta};
+use crate::package::{Package, Relations};
+use crate::sheet::{self, SheetCell, SheetRow, write_sheet};
+use crate::xml_walk::{Step, Tag, Xml};
+use crate::{Document, ExtractError, ExtractLimits, Format, office_meta};
 
 /// The last column a sheet can have, from 0.
 const LAST_COLUMN: u32 = 16_383;
 
 /// Reads an Excel file.
-pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
-    let mut package = Package::open(bytes)?;
-    let relations = package.relations("").unwrap_or_default();
-    let main = target_of(&relations, "officeDocument").unwrap_or("xl/workbook.xml").to_owned();
+pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits, budget: &Budget) -> Result<Document, ExtractError> {
     let mut builder = DocumentBuilder::new(Format::Xlsx, limits);
-    office_meta::read_core(&mut package, &relations, builder.document());
+    let (mut package, main) = office_meta::open(bytes, budget, "xl/workbook.xml", builder.document())?;
     let relations = package.relations(&main)?;
     let (sheets, is_1904) = sheets_of(&mut package, &main, &relations)?;
     let mut book = Book { is_1904, ..Book::default() };
-    if let Some(part) = target_of(&relations, "sharedStrings") {
+    if let Some(part) = relations.target_of("sharedStrings") {
         book.shared = read_shared(&mut package, part)?;
     }
-    if let Some(part) = target_of(&relations, "styles") {
+    if let Some(part) = relations.target_of("styles") {
         book.formats = read_formats(&mut package, part).unwrap_or_default();
     }
-    book.people =
-        relations.iter().filter(|one| one.kind == "person").flat_map(|one| people(&mut package, &one.target)).collect();
+    book.people = relations.of_kind("person").flat_map(|one| people(&mut package, &one.target)).collect();
     let count = sheets.len();
     for (name, part) in sheets {
         match read_sheet(&mut package, &book, &name, &part, &mut builder) {
@@ -82,7 +80,7 @@ impl Shared {
 fn sheets_of(
     package: &mut Package<'_>,
     main: &str,
-    relations: &[Relation],
+    relations: &Relations,
 ) -> Result<(Vec<(String, String)>, bool), ExtractError> {
     let source = package.text(main)?.ok_or_else(|| ExtractError::Damaged(format!("the part `{main}` is missing")))?;
     let mut xml = Xml::new(main, &source);
@@ -93,8 +91,8 @@ fn sheets_of(
             "workbookPr" => is_1904 = matches!(tag.attr("date1904").as_deref(), Some("1" | "true")),
             "sheet" => {
                 let id = tag.attr("r:id").unwrap_or_default();
-                if let (Some(name), Some(part)) = (tag.attr("name"), target_with_id(relations, &id)) {
-                    sheets.push((name, part.to_owned()));
+                if let (Some(name), Some(relation)) = (tag.attr("name"), relations.with_id(&id)) {
+                    sheets.push((name, relation.target.clone()));
                 }
             }
             _ => {}
@@ -171,14 +169,14 @@ fn read_sheet(
     builder: &mut DocumentBuilder,
 ) -> Result<(), ExtractError> {
     let source = package.text(part)?.unwrap_or_default();
-    let mut rows = Rows { xml: Xml::new(part, &source), book, number: 0, error: None };
+    let mut rows = Rows { xml: Xml::new(part, &source), book, max_bytes: builder.max_bytes(), number: 0, error: None };
     write_sheet(name, std::iter::from_fn(|| rows.next()), builder);
     let error = rows.error.take();
     drop(source);
     let relations = package.relations(part).unwrap_or_default();
     let mut behind = Vec::new();
-    let is_threaded = relations.iter().any(|relation| relation.kind == "threadedComment");
-    for relation in &relations {
+    let is_threaded = relations.target_of("threadedComment").is_some();
+    for relation in relations.iter() {
         match relation.kind.as_str() {
             "drawing" => behind.extend(read_drawing(package, &relation.target, builder)),
             "threadedComment" => behind.extend(read_comments(package, book, &relation.target, false)),
@@ -194,6 +192,8 @@ fn read_sheet(
 struct Rows<'a> {
     xml: Xml<'a>,
     book: &'a Book,
+    /// Most bytes of a row.
+    max_bytes: usize,
     number: u32,
     error: Option<ExtractError>,
 }
@@ -213,7 +213,7 @@ impl Rows<'_> {
         while let Some(step) = self.xml.next()? {
             let Step::Open(tag) = step else { continue };
             if tag.name() == "row" {
-                self.number = tag.number("r").unwrap_or(self.number + 1);
+                self.number = tag.number("r").unwrap_or(self.number.saturating_add(1));
                 let row = self.read_row()?;
                 if !row.cells.is_empty() {
                     return Ok(Some(row));
@@ -225,7 +225,7 @@ impl Rows<'_> {
 
     fn read_row(&mut self) -> Result<SheetRow, ExtractError> {
         let depth = self.xml.depth();
-        let (mut cells, mut next) = (Vec::new(), 0);
+        let (mut cells, mut next, mut row_bytes) = (Vec::new(), 0, 0usize);
         while let Some(step) = self.xml.next_inside(depth)? {
             let Step::Open(tag) = step else { continue };
             if tag.name() != "c" {
@@ -236,6 +236,8 @@ impl Rows<'_> {
             if let Some((text, is_label)) = self.read_cell(&tag)?
                 && column <= LAST_COLUMN
             {
+                row_bytes = row_bytes.saturating_add(text.len());
+                sheet::check_row(row_bytes, self.max_bytes)?;
                 cells.push(SheetCell { column, text, is_label });
             }
         }
@@ -317,11 +319,8 @@ fn read_drawing(package: &mut Package<'_>, part: &str, builder: &mut DocumentBui
     let Ok(Some(source)) = package.text(part) else { return Vec::new() };
     let relations = package.relations(part).unwrap_or_default();
     let mut flow = Flow::new(builder);
-    let mut embedded = |id: &str| match relations.iter().find(|relation| relation.id == id) {
-        Some(relation) if relation.kind == "chart" => chart::read_part(package, &relation.target),
-        Some(relation) if relation.kind == "diagramData" => crate::pptx::read_diagram(package, &relation.target),
-        Some(_) | None => Vec::new(),
-    };
+    let mut embedded =
+        |id: &str| relations.with_id(id).and_then(|relation| read_embedded(package, relation)).unwrap_or_default();
     let shapes = read_shapes(&mut Xml::new(part, &source), &mut flow, &mut embedded).unwrap_or_default();
     shapes.into_iter().flat_map(|shape| shape.blocks).collect()
 }
@@ -389,7 +388,7 @@ mod tests {
             vec![("_rels/.rels", root), ("xl/workbook.xml", &workbook), ("xl/_rels/workbook.xml.rels", &rels)];
         all.extend(names.iter().map(String::as_str).zip(sheets.iter().map(|(_, text)| *text)));
         all.extend(parts);
-        read(&zip_of(&all), &ExtractLimits::default())
+        read(&zip_of(&all), &ExtractLimits::default(), &Budget::new())
     }
 
     #[test]

@@ -6,9 +6,11 @@
 
 use crate::builder::DocumentBuilder;
 use crate::markdown::fold_white;
-use crate::xml_walk::{self, Element, Piece};
+use crate::xml_walk::{self, Step, Tag, Xml};
 use crate::{Document, ExtractError, ExtractLimits, Format, extract, html, language, plain};
 
+/// Elements inside of each other; a file that is deeper is text. Each costs its name and more in memory.
+const MAX_DEPTH: usize = 500_000;
 /// Longest text that is written as a field of its element.
 const MAX_FIELD_BYTES: usize = 200;
 
@@ -133,13 +135,19 @@ const SKIPPED: &[&str] =
 
 /// Reads an XML file.
 pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
-    let (source, warning) = xml_walk::decode(bytes);
+    let (source, warning) = xml_walk::decode(bytes.to_vec());
     extract::check_length(&source, limits)?;
     let mut walker = Walker::new(limits);
-    if let Err(reason) = xml_walk::walk(&source, &mut |piece| walker.take(piece)) {
+    let mut xml = Xml::of_any_kind(&source, MAX_DEPTH);
+    if let Err(error) = walker.walk(&mut xml) {
+        let reason = if let ExtractError::Damaged(reason) = error { reason } else { error.to_string() };
         let mut document = plain::read(bytes, limits)?;
         document.warnings.push(format!("read as plain text, since the XML is not well-formed: {reason}"));
         return Ok(document);
+    }
+    if xml.depth() > 0 && !walker.builder.is_full() {
+        walker.end_early();
+        walker.builder.warn("the file ends in the middle of an element");
     }
     if let Some(warning) = warning.filter(|warning| warning.contains("guess") || warning.contains("replaced")) {
         walker.builder.warn(warning);
@@ -171,6 +179,8 @@ struct Walker<'a> {
     titled: usize,
     /// Text that was read and not written.
     text: String,
+    /// Whether it holds more than white space. Asked at every element, while the text may be long.
+    has_words: bool,
     /// Lines of the record that is read.
     fields: Vec<String>,
     /// How many elements were open when one began that is taken as a whole.
@@ -215,6 +225,7 @@ impl<'a> Walker<'a> {
             open: Vec::new(),
             titled: 0,
             text: String::new(),
+            has_words: false,
             fields: Vec::new(),
             whole: None,
             table: None,
@@ -223,24 +234,37 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn take(&mut self, piece: Piece<'_>) -> bool {
-        match piece {
-            Piece::Open(element) => self.begin(element),
-            Piece::Close(_) => self.end(),
-            Piece::Text(text) => {
-                if !matches!(self.whole, Some((_, Whole::Skipped))) {
-                    self.text.push_str(text);
+    fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), ExtractError> {
+        while let Some(step) = xml.next()? {
+            match step {
+                Step::Open(tag) => self.begin(&tag),
+                Step::Close(_) => self.end(),
+                Step::Text(text) => {
+                    if !matches!(self.whole, Some((_, Whole::Skipped))) {
+                        self.has_words |= !text.trim().is_empty();
+                        self.text.push_str(&text);
+                    }
                 }
             }
+            if self.builder.is_full() {
+                break;
+            }
         }
-        !self.builder.is_full()
+        Ok(())
     }
 
-    fn begin(&mut self, element: &Element<'_>) {
+    /// Writes what stands in elements that the file does not end.
+    fn end_early(&mut self) {
+        while !self.open.is_empty() {
+            self.end();
+        }
+    }
+
+    fn begin(&mut self, element: &Tag<'_>) {
         let name = element.name();
         if self.open.is_empty() {
             self.is_feed = matches!(name, "rss" | "feed" | "RDF");
-            self.language = element.attribute("lang").as_deref().and_then(language::from_tag);
+            self.language = element.attr("lang").as_deref().and_then(language::from_tag);
         }
         let is_block = self.open.is_empty() || self.is_feed;
         let is_inline = self.whole.is_some() || (!is_block && self.is_in_line(name));
@@ -261,12 +285,22 @@ impl<'a> Walker<'a> {
         self.open.push(open);
     }
 
-    fn is_in_line(&self, name: &str) -> bool {
-        let in_cell = self.table.is_some() && !matches!(name, "thead" | "tbody" | "tr" | "row" | "th" | "td" | "entry");
-        in_cell || INLINE.contains(&name) || (!BLOCK.contains(&name) && !self.text.trim().is_empty())
+    fn clear(&mut self) {
+        self.text.clear();
+        self.has_words = false;
     }
 
-    fn begin_block(&mut self, name: &str, element: &Element<'_>) {
+    fn take_text(&mut self) -> String {
+        self.has_words = false;
+        std::mem::take(&mut self.text)
+    }
+
+    fn is_in_line(&self, name: &str) -> bool {
+        let in_cell = self.table.is_some() && !matches!(name, "thead" | "tbody" | "tr" | "row" | "th" | "td" | "entry");
+        in_cell || INLINE.contains(&name) || (!BLOCK.contains(&name) && self.has_words)
+    }
+
+    fn begin_block(&mut self, name: &str, element: &Tag<'_>) {
         let depth = self.open.len();
         if self.is_feed {
             if matches!(name, "item" | "entry") {
@@ -275,7 +309,7 @@ impl<'a> Walker<'a> {
                 self.whole = Some((depth, Whole::Field));
                 if name == "language" || name == "link" {
                     // A link of Atom is an attribute, and no words either way.
-                    self.text.clear();
+                    self.clear();
                 }
             }
             return;
@@ -293,8 +327,7 @@ impl<'a> Walker<'a> {
         } else if let Some(table) = &mut self.table
             && table.rows.is_empty()
         {
-            table.has_header |=
-                name == "thead" || (name == "th" && element.attribute("scope").is_none_or(|s| s == "col"));
+            table.has_header |= name == "thead" || (name == "th" && element.attr("scope").is_none_or(|s| s == "col"));
         }
     }
 
@@ -312,17 +345,20 @@ impl<'a> Walker<'a> {
         }
         if let Some(table) = &mut self.table {
             match element.name.as_str() {
-                "td" | "th" | "entry" => table.row.push(std::mem::take(&mut self.text)),
+                "td" | "th" | "entry" => {
+                    self.has_words = false;
+                    table.row.push(std::mem::take(&mut self.text));
+                }
                 "tr" | "row" => {
                     let row = std::mem::take(&mut table.row);
                     table.rows.push(row);
-                    self.text.clear();
+                    self.clear();
                 }
                 "table" | "tgroup" => {
                     if let Some(table) = self.table.take() {
                         self.builder.table(table.rows, table.has_header);
                     }
-                    self.text.clear();
+                    self.clear();
                 }
                 _ => self.text.push(' '),
             }
@@ -347,7 +383,7 @@ impl<'a> Walker<'a> {
     }
 
     fn end_whole(&mut self, whole: Whole, name: &str) {
-        let text = std::mem::take(&mut self.text);
+        let text = self.take_text();
         match whole {
             Whole::Skipped => {}
             Whole::Title => {
@@ -397,7 +433,7 @@ impl<'a> Walker<'a> {
     }
 
     fn end_of_feed(&mut self, name: &str) {
-        self.text.clear();
+        self.clear();
         if !matches!(name, "item" | "entry") {
             return;
         }
@@ -415,13 +451,15 @@ impl<'a> Walker<'a> {
             self.builder.paragraph(text);
         } else if let Ok(page) = html::read(text.as_bytes(), self.limits) {
             self.builder.append(page, 2);
+        } else {
+            self.builder.paragraph(text);
         }
     }
 
     /// Writes the text that was read, as what its element says it is.
     fn flush(&mut self, is_end: bool) {
         let text = fold_white(&self.text);
-        self.text.clear();
+        self.clear();
         let Some(element) = self.open.last() else { return };
         let is_leaf = is_end && !element.has_children;
         let name = element.name.as_str();
@@ -460,14 +498,14 @@ fn page_text(text: &str, limits: &ExtractLimits) -> String {
 }
 
 /// Attributes that may be data: not names of namespaces, ids and places of other files.
-fn attributes_of(element: &Element<'_>) -> String {
+fn attributes_of(element: &Tag<'_>) -> String {
     let is_data = |key: &str, value: &str| {
         !key.starts_with("xml")
             && !key.contains(':')
             && !matches!(key, "id" | "class" | "style" | "href" | "src")
             && !value.is_empty()
     };
-    let data = element.attributes().filter(|(key, value)| is_data(key, value)).take(20);
+    let data = element.attrs().filter(|(key, value)| is_data(key, value)).take(20);
     data.map(|(key, value)| format!("{key} {}", fold_white(&value))).collect::<Vec<_>>().join(", ")
 }
 
@@ -523,6 +561,13 @@ mod tests {
         assert_eq!(document.headings.iter().map(|heading| heading.level).collect::<Vec<_>>(), [1, 2, 2]);
         let atom = "<feed><title>News</title><entry><title>One</title><content type='xhtml'><div><p>a</p><p>b</p></div></content></entry></feed>";
         assert_eq!(read_xml(atom).text, "News\n\nOne\n\na b");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_keeps_what_it_has() {
+        let document = read_xml("<article><title>Pumps</title><para>A seal</para><para>is ti");
+        assert_eq!(document.text, "Pumps\n\nA seal\n\nis ti");
+        assert_eq!(document.warnings, ["the file ends in the middle of an element"]);
     }
 
     #[test]
