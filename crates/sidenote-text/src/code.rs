@@ -3,7 +3,8 @@
 //!
 //! Seam for `tree-sitter` and its grammars. They read any text and mark what they do not understand; the parser does not
 //! recurse and is stopped when it takes too long, as it may where a file is broken all over. Then, and for files too large for
-//! a tree, there are no headings and the text stands all the same. A file of a language without a grammar here is text.
+//! a tree, there are no headings and the text stands all the same. Its last step asks nobody whether to go on: on 64 KiB of
+//! `x=>` read as Java or C it takes minutes, which only the process that extraction runs in bounds. A file of a language without a grammar here is text.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Files made so that reading or cutting them costs the square of their size, or many times their size in memory. Each of these
-//! took minutes or gigabytes once; now they take a fraction of a second, so that none needs a clock here.
+//! Files made so that reading or cutting them would cost the square of their size, or many times their size in memory. At
+//! these sizes that would take minutes or gigabytes; a fraction of a second is what it takes, so none needs a clock here.
 
 mod shared;
 
