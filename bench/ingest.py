@@ -2,6 +2,7 @@
 
     ingest.py --binary TARGET/release/examples/ingest --corpus CORPUS [--documents 100] [--pairs 5]
     ingest.py --binary ... --corpus CORPUS --memory         # peaks of memory instead, once each, and a second run
+    ingest.py --binary ... --corpus CORPUS --stop SIDENOTE  # instead, how long the program takes to end after Ctrl-C
 
 Every measurement is a process of its own. sidenote looks, reads, extracts (in its worker process), cuts, embeds, stores and
 indexes for both kinds of search; its time ends when everything can be found, the building of the vector index is shown
@@ -16,7 +17,9 @@ batches of 1,000.
 import argparse
 import json
 import os
+import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -178,6 +181,24 @@ def memory(options, folder):
             sys.exit(f"the second run wrote {again['chunks']} chunks")
 
 
+def stop(options, folder):
+    """How long an ingest takes to end that gets a SIGINT at a random instant."""
+    run([options.binary, "prepare", options.corpus, folder, "--documents", str(options.documents), "--hash"])
+    chance = random.Random(1)
+    seconds = []
+    for _ in range(options.pairs * 4):
+        command = [options.stop, "--data", os.path.join(folder, "data"), "ingest", os.path.join(folder, "files"), "-q"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        time.sleep(chance.uniform(1, 8))
+        begun = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        code = process.wait()
+        if code != 130:
+            sys.exit(f"the ingest ended with {code} before it was stopped; give it more documents")
+        seconds.append(time.perf_counter() - begun)
+    print(f"{len(seconds)} stops: {statistics.median(seconds):.2f} s at the median, {max(seconds):.2f} s at most")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary")
@@ -185,6 +206,7 @@ def main():
     parser.add_argument("--documents", type=int)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--stop", metavar="SIDENOTE", help="the program")
     parser.add_argument("--only", help="with --memory: the rows whose name contains this")
     parser.add_argument("--peer", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
@@ -193,9 +215,9 @@ def main():
     if options.peer:
         peer(options.peer[0], options.peer[1], options.model, options.tokenizer)
         return
-    options.documents = options.documents or (1_000_000 if options.memory else 100)
+    options.documents = options.documents or (1_000_000 if options.memory or options.stop else 100)
     with tempfile.TemporaryDirectory(prefix="sidenote-bench-") as folder:
-        (memory if options.memory else compare)(options, folder)
+        (memory if options.memory else stop if options.stop else compare)(options, folder)
 
 
 main()

@@ -1,34 +1,48 @@
 #!/bin/sh
-# Every side-by-side measurement with one command: bench/run.sh [embed | generate] (default: both). See bench/README.md.
+# Every side-by-side measurement with one command: bench/run.sh [embed | ingest | generate] (default: all). See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 
 what="${1:-all}"
 pairs="${PAIRS:-5}"
-# The release of llama-cpp-python that RESULTS.md was measured with.
-peer="${LLAMA_CPP_PYTHON:-0.3.36}"
-venv="${XDG_CACHE_HOME:-$HOME/.cache}/sidenote/bench/venv"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/sidenote/bench"
+# The releases of the peers that RESULTS.md was measured with.
+llama="${LLAMA_CPP_PYTHON:-0.3.36}"
+chroma="${CHROMADB:-1.5.9}"
 
-if [ "$what" != embed ] && ! "$venv/bin/python" -c "import llama_cpp; assert llama_cpp.__version__ == '$peer'" 2>/dev/null; then
-    echo "building llama-cpp-python $peer in $venv, once, about 15 minutes on two cores" >&2
-    python3 -m venv "$venv"
-    CMAKE_ARGS="-DGGML_NATIVE=ON" "$venv/bin/python" -m pip install --quiet --no-cache-dir \
-        --no-binary llama-cpp-python "llama-cpp-python==$peer" >&2
-fi
+wants() {
+    [ "$what" = all ] || [ "$what" = "$1" ]
+}
+
+# A virtual environment with one package of one version; $4 are further words for pip.
+environment() {
+    folder="$1" package="$2" version="$3"
+    if ! "$cache/$folder/bin/pip" show "$package" 2>/dev/null | grep -q "^Version: $version\$"; then
+        echo "installing $package $version in $cache/$folder, once" >&2
+        python3 -m venv "$cache/$folder"
+        # shellcheck disable=SC2086 # several words
+        "$cache/$folder/bin/python" -m pip install --quiet --no-cache-dir $4 "$package==$version" >&2
+    fi
+}
 
 cargo build --release --locked --workspace --examples >&2
 examples="$(cargo metadata --no-deps --format-version 1 |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/examples"
+corpus="${CORPUS:-${SIDENOTE_EVALDATA:+$SIDENOTE_EVALDATA/docs_specs/corpus.jsonl.gz}}"
 
-if [ "$what" != generate ]; then
-    corpus="${CORPUS:-${SIDENOTE_EVALDATA:+$SIDENOTE_EVALDATA/docs_specs/corpus.jsonl.gz}}"
-    if [ -z "$corpus" ]; then
-        echo "embed: SKIPPED, name a BEIR corpus.jsonl or corpus.jsonl.gz in CORPUS" >&2
-    else
+for part in embed ingest; do
+    if wants "$part" && [ -z "$corpus" ]; then
+        echo "$part: SKIPPED, name a BEIR corpus.jsonl or corpus.jsonl.gz in CORPUS" >&2
+    elif wants "$part" && [ "$part" = embed ]; then
         "$examples/embed" "$corpus" --pairs "$pairs"
+    elif wants "$part"; then
+        environment chroma chromadb "$chroma" "onnxruntime==1.31.1 tokenizers numpy"
+        "$cache/chroma/bin/python" bench/ingest.py --binary "$examples/ingest" --corpus "$corpus" --pairs "$pairs"
     fi
-fi
-if [ "$what" != embed ]; then
-    "$venv/bin/python" bench/generate.py --binary "$examples/generate" --pairs "$pairs" \
+done
+if wants generate; then
+    # Built for this machine's CPU, about 15 minutes on two cores.
+    CMAKE_ARGS="-DGGML_NATIVE=ON" environment venv llama-cpp-python "$llama" "--no-binary llama-cpp-python"
+    "$cache/venv/bin/python" bench/generate.py --binary "$examples/generate" --pairs "$pairs" \
         --model smollm2-135m-instruct-q4_1 --model qwen2.5-coder-1.5b-instruct-q4_k_m
 fi

@@ -91,7 +91,7 @@ fn main() {
     println!("  exact in all {:.3} s", begun.elapsed().as_secs_f64());
     search(&exact, &queries, "exact");
     let begun = Instant::now();
-    writer.seal(&|| false).unwrap();
+    writer.seal(&mut |_, _| true).unwrap();
     println!("sealed in {:.1} s", begun.elapsed().as_secs_f64());
     drop(writer);
     drop(index);

@@ -100,6 +100,8 @@ fn vectors(inner: &Inner) -> Result<Finding, IndexError> {
         vector.len() == dimensions && (squares - 1.0).abs() < 1e-3
     };
     let (mut all, mut damaged, mut after) = (0_usize, 0_usize, 0);
+    let reader = inner.reader.clone();
+    let next = inner.sqlite.wait(async move { reader.next_vectors().await })?;
     loop {
         let reader = inner.reader.clone();
         let vectors = inner.sqlite.wait(async move { reader.vectors_after(after, 4096).await })?;
@@ -109,6 +111,9 @@ fn vectors(inner: &Inner) -> Result<Finding, IndexError> {
         damaged += vectors.iter().filter(|(_, vector, dimensions)| !is_unit(vector, *dimensions)).count();
     }
     Ok(match damaged {
+        0 if next > 0 => {
+            Ok(format!("{all} of length 1, {next} of them by a model that is to take over from `{}`", model.name))
+        }
         0 => Ok(format!("{all} of length 1 by `{}`", model.name)),
         some => Err(format!("{some} of {all} are damaged")),
     })

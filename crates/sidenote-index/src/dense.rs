@@ -69,6 +69,11 @@ impl DenseView {
         let mut snapshot = reader.snapshot().await?;
         let work = async {
             let state = sqlite::state(&mut snapshot).await?;
+            let answers = sqlite::model(&mut snapshot).await?;
+            if answers.as_ref().is_none_or(|answers| answers.id != model.id) {
+                // Another model took over since the caller looked; its vectors say nothing about this query.
+                return Ok(Err(answers.map_or_else(String::new, |answers| answers.name)));
+            }
             let kept = old.filter(|view| {
                 view.uuid == state.uuid
                     && view.model == model.id
@@ -94,9 +99,10 @@ impl DenseView {
             view.load_tail(&mut snapshot, if reload { None } else { changed }).await?;
             view.sequence = state.sequence;
             view.segments_generation = state.segments_generation;
-            Ok(view)
+            Ok(Ok(view))
         };
-        work.await.map_err(|error| reader.error(error))
+        let followed = work.await.map_err(|error| reader.error(error))?;
+        followed.map_err(|indexed_with| IndexError::ModelMismatch { indexed_with, asked: model.name.clone() })
     }
 
     fn empty(state: &State, model: &ModelRow) -> Self {

@@ -63,7 +63,8 @@ pub enum IndexError {
         /// The data folder.
         path: PathBuf,
     },
-    /// Vectors of two models cannot be compared. Use the model the index was made with, or another data folder.
+    /// Vectors of two models cannot be compared. Use the model the index was made with, or let another take over
+    /// ([`crate::IndexWriter::switch_model`]).
     #[error("the index was made with the embedding model `{indexed_with}`, not with `{asked}`")]
     ModelMismatch {
         /// Model of the stored vectors.

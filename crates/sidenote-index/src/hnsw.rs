@@ -54,14 +54,17 @@ pub(crate) struct Build {
     pub(crate) ef_construction: usize,
 }
 
+/// Vectors, each with its node.
+type NodeVectors = Vec<(Node, Vec<f32>)>;
+
 /// What a graph is built of.
 pub(crate) struct Parts<'a> {
     /// Ascending.
     pub(crate) nodes: &'a [Node],
     /// Gives vectors, distinct and of length 1, some at a time: they need not be held beside the graph, which has a copy.
-    pub(crate) fetch: &'a dyn Fn(&[Node]) -> Result<Vec<(Node, Vec<f32>)>, IndexError>,
-    /// Whether to stop, asked before each vector.
-    pub(crate) stop: &'a dyn Fn() -> bool,
+    pub(crate) fetch: &'a dyn Fn(&[Node]) -> Result<NodeVectors, IndexError>,
+    /// Asked before each vector.
+    pub(crate) go_on: &'a mut dyn FnMut() -> bool,
 }
 
 /// One minus the dot product; of unit vectors the cosine distance. The name is part of the file format.
@@ -114,7 +117,7 @@ impl HnswSegment {
         store: &str,
         model: &ModelRow,
         generation: i64,
-        parts: &Parts<'_>,
+        parts: Parts<'_>,
         build: Build,
     ) -> Result<bool, IndexError> {
         let nodes = parts.nodes;
@@ -136,7 +139,7 @@ impl HnswSegment {
                 let vectors: HashMap<Node, Vec<f32>> = (parts.fetch)(&some)?.into_iter().collect();
                 for &number in numbers {
                     let missing = || failed(format!("the database has no vector {}", nodes[number]));
-                    if (parts.stop)() {
+                    if !(parts.go_on)() {
                         return Ok(false);
                     }
                     graph.insert_slice((vectors.get(&nodes[number]).ok_or_else(missing)?, number));

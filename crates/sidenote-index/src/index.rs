@@ -14,6 +14,7 @@ use crate::error::IndexError;
 use crate::files::{self, Layout, WriterLock};
 use crate::keep::{self, Standing};
 use crate::runtime::SqliteThread;
+use crate::seal::Segments;
 use crate::sqlite::{self, ModelRow, Reader, Schema, State, Writer};
 use crate::tantivy::{Lexical, LexicalFailure, LexicalWeights};
 use crate::types::{
@@ -86,6 +87,8 @@ pub(crate) struct Inner {
     dense: RwLock<Option<DenseView>>,
     /// The last few filters, by the change up to which they hold.
     allowed: Mutex<Vec<KnownFilter>>,
+    /// What is known of the sealed segments' files.
+    pub(crate) segments: Mutex<Segments>,
     /// Last, so that it outlives what uses it.
     pub(crate) sqlite: SqliteThread,
 }
@@ -166,6 +169,7 @@ impl Index {
             lexical_broken: AtomicBool::new(false),
             dense: RwLock::new(None),
             allowed: Mutex::new(Vec::new()),
+            segments: Mutex::default(),
             sqlite,
         });
         let index = Self { inner };

@@ -15,13 +15,13 @@ use crate::vector::Node;
 
 /// Vectors of a segment at the most. Bounds the memory that building one takes: about 4 KiB a vector of 384 numbers.
 const MAX_SEGMENT: u64 = 131_072;
-/// So many segments of a size become one of the next. A vector is built in a logarithmic number of times, and a search looks
-/// into a logarithmic number of segments.
+/// So many segments of a size become one of the next, up to the bound: a vector is built in a logarithmic number of times.
 const OF_A_SIZE: usize = 4;
 /// A segment is built anew when more than one in so many of its vectors are no longer in use.
 const STALE_SHARE: u64 = 5;
 
-/// The segments on the disk that were found sound, each with the nodes it holds. A segment never changes, so it is read once.
+/// The segments on the disk that were found sound, each with the nodes it holds. A segment never changes, so a process reads
+/// it once.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     sound: BTreeMap<i64, RoaringTreemap>,
@@ -142,9 +142,13 @@ fn plan(standing: Standing, worth: Worth) -> Option<Plan> {
     others.sort_by_key(|(generation, live)| (live.len(), *generation));
     // Those that are not of a greater size, as soon as there are enough of them; then there may be enough of the next size.
     loop {
-        let small = others.iter().take_while(|(_, live)| size_class(live.len()) <= size_class(nodes.len())).count();
-        let total = nodes.len() + others.iter().take(small).map(|(_, live)| live.len()).sum::<u64>();
-        if small + 1 < OF_A_SIZE || total > MAX_SEGMENT {
+        let mut total = nodes.len();
+        let fits = |(_, live): &&(i64, RoaringTreemap)| {
+            total += live.len();
+            size_class(live.len()) <= size_class(nodes.len()) && total <= MAX_SEGMENT
+        };
+        let small = others.iter().take_while(fits).count();
+        if small + 1 < OF_A_SIZE {
             break;
         }
         for (generation, live) in others.drain(..small) {
@@ -203,6 +207,8 @@ mod tests {
         assert_eq!((sizes(&merged), merged.replaced), (vec![3_700], vec![1, 2, 4]));
         let too_large = plan(standing(&[60_000, 60_000, 60_000], 60_000), WORTH).unwrap();
         assert_eq!((sizes(&too_large), too_large.replaced), (vec![60_000], vec![]));
+        let some_fit = plan(standing(&[30_000, 30_000, 40_000, 40_000], 30_000), WORTH).unwrap();
+        assert_eq!((sizes(&some_fit), some_fit.replaced), (vec![130_000], vec![1, 2, 3]));
     }
 
     #[test]

@@ -86,7 +86,8 @@ pub enum NextChunk {
     Cut {
         /// The chunk.
         chunk: ChunkId,
-        /// What takes its place, in order, each with the sha256 of what is embedded.
+        /// What takes its place, in order, each with the sha256 of what is embedded. Their `text` is not looked at: it is the
+        /// document's under their span.
         parts: Vec<(Chunk, [u8; 32])>,
     },
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,8 @@ use crate::files::{self, WriterLock};
 use crate::hnsw::{Build, HnswSegment, Parts};
 use crate::index::Inner;
 use crate::keep::{self, Standing};
-use crate::seal::{Plan, Segments};
-use crate::sqlite::{self, ModelRow, NextRows, PutRows, SegmentRow, Writer};
+use crate::seal::Segments;
+use crate::sqlite::{self, NextRows, PutRows, SegmentRow, Writer};
 use crate::tantivy::{LexicalFailure, LexicalWriter};
 use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint, NewChunk, NewDocument, NextChunk, PutReport};
 use crate::vector::Node;
@@ -54,7 +54,6 @@ pub struct IndexWriter {
     writer: Option<Writer>,
     /// Open from the first commit on: dropping it would abandon merges.
     lexical: Option<LexicalWriter>,
-    segments: Segments,
     /// Last, so that everything is closed before another writer begins.
     _lock: WriterLock,
 }
@@ -78,7 +77,7 @@ impl IndexWriter {
     pub(crate) fn open(inner: Arc<Inner>) -> Result<Self, IndexError> {
         let lock = WriterLock::take(&inner.layout)?;
         let writer = inner.open_writer()?;
-        let mut open = Self { inner, writer: Some(writer), lexical: None, segments: Segments::default(), _lock: lock };
+        let mut open = Self { inner, writer: Some(writer), lexical: None, _lock: lock };
         keep::remove_strays(&open.inner)?;
         if open.inner.state()?.purge_pending {
             tracing::info!("a purge that was interrupted is done again");
@@ -106,7 +105,7 @@ impl IndexWriter {
     }
 
     /// Registers another embedding model, which is to take over. Its vectors are stored beside those that answer, and stay
-    /// there until it has taken over, or another is registered, or the next [`IndexWriter::compact`].
+    /// there until it has taken over or another is registered. [`IndexWriter::compact`] keeps those of texts that chunks have.
     ///
     /// # Errors
     /// [`IndexError::BadVector`] for a model without dimensions.
@@ -149,9 +148,9 @@ impl IndexWriter {
     ///
     /// # Errors
     /// [`IndexError::MissingVector`], [`IndexError::UnfinishedModel`]: then nothing was changed.
-    pub fn switch_model(&mut self, next: &EmbeddingModelInfo, chunks: &[NextChunk]) -> Result<(), IndexError> {
+    pub fn switch_model(&mut self, next: &EmbeddingModelInfo, chunks: Vec<NextChunk>) -> Result<(), IndexError> {
         let (writer, next) = (self.writer()?, next.clone());
-        let rows: Vec<NextRows> = chunks.iter().map(NextRows::from).collect();
+        let rows: Vec<NextRows> = chunks.into_iter().map(NextRows::from).collect();
         self.inner.sqlite.wait(async move { writer.switch_model(&next, &rows).await })?;
         keep::remove_strays(&self.inner)?;
         self.commit()
@@ -319,27 +318,19 @@ impl IndexWriter {
         keep::rebuild_lexical(&self.inner, &self.writer()?)
     }
 
-    /// Vectors that [`IndexWriter::seal`] would build segments of now; 0 where nothing is worth it.
-    ///
-    /// # Errors
-    /// Where the database cannot be read.
-    pub fn vectors_to_seal(&mut self) -> Result<usize, IndexError> {
-        Ok(self.plan_seal()?.map_or(0, |(_, plan)| plan.built.iter().map(Vec::len).sum()))
+    fn segments(&self) -> std::sync::MutexGuard<'_, Segments> {
+        self.inner.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn plan_seal(&mut self) -> Result<Option<(ModelRow, Plan)>, IndexError> {
-        let Some(model) = self.inner.model()? else { return Ok(None) };
-        Ok(self.segments.plan(&self.inner, &model)?.map(|plan| (model, plan)))
-    }
-
-    /// Seals vectors into an HNSW segment where the options ask for it and it is worth it: some milliseconds for each
-    /// vector. Where there are several of a size, or some with many removed vectors, they are merged. `stop` is asked every
-    /// few milliseconds; once it says so, nothing is sealed, and searches go on as before.
+    /// Seals vectors into HNSW segments where the options ask for it and it is worth it: some milliseconds for each vector.
+    /// Where there are several of a size, or some with many removed vectors, they are merged. `go_on` is told before each
+    /// vector how many are in and how many there are; once it says no, nothing is sealed, and searches go on as before.
     ///
     /// # Errors
     /// [`IndexError::Segment`], [`IndexError::DiskFull`]; searches go on without the segment.
-    pub fn seal(&mut self, stop: &dyn Fn() -> bool) -> Result<SealReport, IndexError> {
-        let Some((model, plan)) = self.plan_seal()? else { return Ok(SealReport::default()) };
+    pub fn seal(&mut self, go_on: &mut dyn FnMut(usize, usize) -> bool) -> Result<SealReport, IndexError> {
+        let Some(model) = self.inner.model()? else { return Ok(SealReport::default()) };
+        let Some(plan) = self.segments().plan(&self.inner, &model)? else { return Ok(SealReport::default()) };
         let options = &self.inner.options;
         let build = Build { max_links: options.max_links, ef_construction: options.ef_construction };
         let uuid = self.inner.state()?.uuid;
@@ -348,13 +339,19 @@ impl IndexWriter {
             let ids: Vec<i64> = nodes.iter().map(|node| node.cast_signed()).collect();
             self.inner.sqlite.wait(async move { reader.vectors(&ids).await })
         };
+        let total = plan.built.iter().map(Vec::len).sum();
+        let mut done = 0;
+        let mut next = || {
+            done += 1;
+            go_on(done - 1, total)
+        };
         let mut rows = Vec::new();
         for nodes in &plan.built {
             let writer = self.writer()?;
             let generation = self.inner.sqlite.wait(async move { writer.next_segment_generation().await })?;
             let folder = self.inner.layout.segment(generation);
-            let parts = Parts { nodes, fetch: &fetch, stop };
-            if !HnswSegment::write(&folder, &uuid, &model, generation, &parts, build)? {
+            let parts = Parts { nodes, fetch: &fetch, go_on: &mut next };
+            if !HnswSegment::write(&folder, &uuid, &model, generation, parts, build)? {
                 // What was built before it is a stray now, and goes with this one.
                 keep::remove_strays(&self.inner)?;
                 return Ok(SealReport::default());
@@ -362,10 +359,7 @@ impl IndexWriter {
             rows.push(SegmentRow { generation, vectors: nodes.len() as u64 });
         }
         crate::crash::point("segment-before-note");
-        let report = SealReport {
-            sealed_vectors: plan.built.iter().map(Vec::len).sum(),
-            replaced_segments: plan.replaced.len(),
-        };
+        let report = SealReport { sealed_vectors: total, replaced_segments: plan.replaced.len() };
         self.replace_segments(plan.replaced, rows)?;
         Ok(report)
     }
@@ -397,7 +391,7 @@ impl IndexWriter {
         let dropped_vectors = self.inner.sqlite.wait(async move { writer.drop_unused_vectors().await })?;
         self.inner.forget_dense();
         if let Some(model) = self.inner.model()? {
-            let impure = self.segments.standing(&self.inner, &model)?.impure();
+            let impure = self.segments().standing(&self.inner, &model)?.impure();
             if !impure.is_empty() {
                 self.replace_segments(impure, Vec::new())?;
             }
@@ -410,7 +404,7 @@ impl IndexWriter {
         self.inner.sqlite.wait(async move { writer.vacuum().await })?;
         let writer = self.writer()?;
         self.inner.sqlite.wait(async move { writer.set_purge_pending(false).await })?;
-        self.seal(&|| false)?;
+        self.seal(&mut |_, _| true)?;
         let bytes_after = files::folder_bytes(&self.inner.layout.root);
         Ok(CompactReport { dropped_vectors, bytes_before, bytes_after })
     }
@@ -436,7 +430,7 @@ impl IndexWriter {
             self.inner.forget_dense();
         }
         self.rebuild()?;
-        self.seal(&|| false)?;
+        self.seal(&mut |_, _| true)?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ fn fill(folder: &Path) {
         put(&mut writer, &format!("/{number}.md"), &format!("heron {number}\nkingfisher {number} of the reeds\n"));
     }
     writer.commit().unwrap();
-    writer.seal(&|| false).unwrap();
+    writer.seal(&mut |_, _| true).unwrap();
 }
 
 /// Names of the checks that failed.

@@ -41,7 +41,7 @@ fn script(folder: &Path) {
         }
         writer.commit().unwrap();
         say("commit".to_owned());
-        writer.seal(&|| false).unwrap();
+        writer.seal(&mut |_, _| true).unwrap();
         let id = index.find_document("default", "/1.md".as_ref()).unwrap().unwrap().id;
         writer.remove(&[id]).unwrap();
         say("remove /1.md".to_owned());

@@ -77,7 +77,7 @@ fn run(seed: u64, options: &IndexOptions) {
             }
             9 if options.vector == VectorMode::Hnsw => {
                 writer.commit().unwrap();
-                writer.seal(&|| false).unwrap();
+                writer.seal(&mut |_, _| true).unwrap();
                 if random.below(4) == 0 {
                     writer.compact().unwrap();
                 }

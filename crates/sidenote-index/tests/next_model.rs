@@ -39,7 +39,7 @@ fn fill(index: &Index) -> IndexWriter {
         );
     }
     writer.commit().unwrap();
-    assert_eq!(writer.seal(&|| false).unwrap().sealed_vectors, 12);
+    assert_eq!(writer.seal(&mut |_, _| true).unwrap().sealed_vectors, 12);
     writer
 }
 
@@ -125,7 +125,7 @@ fn the_old_model_answers_until_the_switch_and_the_new_one_from_then_on() {
 
     writer.set_next_model(&next).unwrap();
     assert!(!assert_answers(&other, "registered"));
-    let early = writer.switch_model(&next, &plan).unwrap_err();
+    let early = writer.switch_model(&next, plan.clone()).unwrap_err();
     assert!(matches!(early, IndexError::MissingVector { .. }), "{early}");
     writer.store_next_vectors(&next, vectors[..5].to_vec()).unwrap();
     let hashes: Vec<[u8; 32]> = vectors.iter().map(|(hash, _)| *hash).collect();
@@ -134,12 +134,12 @@ fn the_old_model_answers_until_the_switch_and_the_new_one_from_then_on() {
     let bad = writer.store_next_vectors(&next, vec![([9; 32], vec![1.0])]).unwrap_err();
     assert!(matches!(bad, IndexError::BadVector { .. }), "{bad}");
     writer.store_next_vectors(&next, vectors).unwrap();
-    let incomplete = writer.switch_model(&next, &plan[1..]).unwrap_err();
+    let incomplete = writer.switch_model(&next, plan[1..].to_vec()).unwrap_err();
     assert!(matches!(incomplete, IndexError::UnfinishedModel { left: 1, .. }), "{incomplete}");
     assert!(writer.check().unwrap().iter().all(|check| check.ok), "vectors of two lengths are no damage");
     assert!(!assert_answers(&other, "complete"));
 
-    writer.switch_model(&next, &plan).unwrap();
+    writer.switch_model(&next, plan.clone()).unwrap();
     assert!(assert_answers(&other, "switched"));
     assert!(assert_answers(&index, "switched, the writer's own"));
     let now = index.chunks_of(kept[0].document).unwrap();
@@ -150,7 +150,7 @@ fn the_old_model_answers_until_the_switch_and_the_new_one_from_then_on() {
         Err(IndexError::ModelMismatch { .. })
     ));
     assert_eq!(other.status().unwrap().vectors, 13, "nine, three halves, and one that all three share");
-    assert_eq!(writer.seal(&|| false).unwrap().sealed_vectors, 13);
+    assert_eq!(writer.seal(&mut |_, _| true).unwrap().sealed_vectors, 13);
     assert!(assert_answers(&other, "sealed"));
     assert!(writer.check().unwrap().iter().all(|check| check.ok));
 }
@@ -166,11 +166,15 @@ fn a_model_that_was_given_up_leaves_nothing() {
     writer.set_next_model(&next_model()).unwrap();
     assert!(writer.known_next_vectors(&given_up, &[[1; 32]]).is_err());
     assert!(!assert_answers(&index, "given up"));
-    writer.store_next_vectors(&next_model(), vec![([2; 32], vec![1.0, 0.0, 0.0])]).unwrap();
-    // A purge cannot know whether what they were made of is gone.
+    let (there, gone) = (hash_of("gamma 1"), hash_of("a text that is in no document"));
+    let vector = vec![1.0, 0.0, 0.0];
+    writer.store_next_vectors(&next_model(), vec![(there, vector.clone()), (gone, vector)]).unwrap();
     writer.compact().unwrap();
-    assert!(writer.known_next_vectors(&next_model(), &[[2; 32]]).unwrap().is_empty());
+    assert_eq!(writer.known_next_vectors(&next_model(), &[there, gone]).unwrap(), [there].into());
     assert!(!assert_answers(&index, "purged"));
+    // Back to the model that answers: what was made for the other goes.
+    writer.set_embedding_model(&model()).unwrap();
+    assert!(writer.known_next_vectors(&next_model(), &[there]).is_err());
 }
 
 #[test]
@@ -188,8 +192,8 @@ fn child() {
     for some in vectors.chunks(5) {
         writer.store_next_vectors(&next, some.to_vec()).unwrap();
     }
-    writer.switch_model(&next, &plan).unwrap();
-    writer.seal(&|| false).unwrap();
+    writer.switch_model(&next, plan.clone()).unwrap();
+    writer.seal(&mut |_, _| true).unwrap();
 }
 
 fn fill_once(index: &Index) -> IndexWriter {

@@ -137,6 +137,8 @@ const OUT_OF_REACH: [(&str, &str); 4] = [
 struct Group {
     words: Vec<f64>,
     runs: Vec<f64>,
+    /// Of files that another program read too: our share of the words, and its.
+    beside: Vec<(f64, f64)>,
 }
 
 /// Tables of office files, cell by cell: what another program's tables hold stands in a cell of ours too.
@@ -266,9 +268,16 @@ fn real_files_give_their_words_or_a_clear_error() {
                 if let Some((_, reason)) = OUT_OF_REACH.iter().find(|(name, _)| file.contains(name)) {
                     eprintln!("      {reason}");
                 }
+                let theirs = Some(field("expected_md")).filter(|theirs| !theirs.is_empty());
+                let theirs = theirs.map(|theirs| fs_err::read_to_string(root.join(theirs)).expect("an expected text"));
+                let theirs = theirs.and_then(|theirs| recall(&expected, &words(&theirs), 1));
+                if let Some((ours, theirs)) = one.zip(theirs).filter(|(ours, theirs)| ours + 0.005 < *theirs) {
+                    eprintln!("      the expected Markdown has {theirs:.3} of the words, {:.3} more", theirs - ours);
+                }
                 let group = groups.entry(group).or_default();
                 group.words.extend(one);
                 group.runs.extend(four);
+                group.beside.extend(one.zip(theirs));
             }
             "empty" => assert_eq!(result, Err(ExtractError::Empty), "{file}"),
             "needs-password" => assert_eq!(result, Err(ExtractError::Encrypted), "{file}"),
@@ -300,6 +309,16 @@ fn real_files_give_their_words_or_a_clear_error() {
             |values: &[f64]| values.iter().sum::<f64>() / f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
         let (words, runs) = (mean(&group.words), mean(&group.runs));
         eprintln!("{name:5} words {words:.3}  runs of four {runs:.3}  over {} files", group.words.len());
+        if !group.beside.is_empty() {
+            let (ours, theirs): (Vec<f64>, Vec<f64>) = group.beside.iter().copied().unzip();
+            let (ours, theirs) = (mean(&ours), mean(&theirs));
+            eprintln!(
+                "      of {} files with expected Markdown {ours:.3}, the Markdown itself {theirs:.3}",
+                group.beside.len()
+            );
+            // A word in five hundred, on the one e-book that has expected Markdown.
+            assert!(ours >= theirs - 0.002, "{name}: {ours:.3} of the words, another program has {theirs:.3}");
+        }
         assert!(words >= words_floor, "{name}: {words:.3} of the words, {words_floor} expected");
         assert!(runs >= runs_floor, "{name}: {runs:.3} of the runs of four words, {runs_floor} expected");
     }

@@ -154,7 +154,7 @@ pub enum VectorIndexKind {
 pub struct VectorIndexing {
     /// Which vector index serves.
     pub vector: VectorIndexKind,
-    /// Vectors from which `auto` builds HNSW segments, 1 upward.
+    /// Vectors from which `auto` builds HNSW segments, 1 upward; during an ingest, whenever so many have come.
     pub hnsw_min_vectors: usize,
     /// HNSW candidate list of a search, 1 to 10,000; larger is slower and finds more.
     pub ef_search: usize,

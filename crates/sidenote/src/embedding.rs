@@ -1,6 +1,9 @@
 //! The middle of an ingest: chunks get their vectors while the next files are read and the ones before are stored.
 
-use std::{collections::HashSet, sync::mpsc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::mpsc,
+};
 
 use sidenote_index::{Index, NewChunk};
 use sidenote_model::{CancelToken, Embedder};
@@ -12,6 +15,9 @@ use crate::{
 
 /// Texts handed to the embedder at a time; between two of them a stop is noticed and progress shown.
 pub(crate) const EMBED_AT_A_TIME: usize = 32;
+
+/// Steps handed on before the storing end has to take one. It may be busy for a while, building a segment.
+pub(crate) const EMBEDDED_AHEAD: usize = 8;
 
 /// What is handed on, in order.
 pub(crate) enum Embedded<'k> {
@@ -28,8 +34,8 @@ pub(crate) struct ChunkEmbedder<'a> {
     pub(crate) index: &'a Index,
     pub(crate) embedder: &'a dyn Embedder,
     pub(crate) cancel: &'a CancelToken,
-    /// Texts whose vectors were handed on and may not be stored yet.
-    pub(crate) sent: HashSet<[u8; 32]>,
+    /// Texts of the last batches, whose vectors were handed on and may not be stored yet.
+    pub(crate) recent: VecDeque<HashSet<[u8; 32]>>,
 }
 
 impl ChunkEmbedder<'_> {
@@ -56,8 +62,16 @@ impl ChunkEmbedder<'_> {
     fn embed(&mut self, batch: &mut [Prepared<'_>], done: &mpsc::SyncSender<Embedded<'_>>) -> Result<bool, Error> {
         let mut new: Vec<&mut NewChunk> = batch.iter_mut().flat_map(chunks_of).collect();
         let hashes: Vec<[u8; 32]> = new.iter().map(|new| new.hash).collect();
-        self.sent.extend(self.index.known_vectors(&self.embedder.info().name, &hashes)?);
-        new.retain(|new| self.sent.insert(new.hash));
+        let known = self.index.known_vectors(&self.embedder.info().name, &hashes)?;
+        // What is further back is stored: as many batches are under way as fit into the queue, and one at either end.
+        self.recent.truncate(EMBEDDED_AHEAD + 2);
+        let mut these = HashSet::new();
+        new.retain(|new| {
+            !known.contains(&new.hash)
+                && !self.recent.iter().any(|sent| sent.contains(&new.hash))
+                && these.insert(new.hash)
+        });
+        self.recent.push_front(these);
         for some in new.chunks_mut(EMBED_AT_A_TIME) {
             if self.cancel.is_cancelled() {
                 return Ok(false);
@@ -71,7 +85,7 @@ impl ChunkEmbedder<'_> {
                 return Ok(false);
             }
         }
-        Ok(!self.cancel.is_cancelled())
+        Ok(true)
     }
 }
 

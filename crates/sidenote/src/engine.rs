@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use sidenote_index::{CompactReport, Index, IndexError, IndexOptions, VectorMode};
+use sidenote_index::{CompactReport, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode};
 use sidenote_model::{CancelToken, Embedder, Generator};
 
 use crate::{
@@ -38,9 +38,12 @@ struct Inner {
     index: Mutex<Option<Index>>,
     embedder: Mutex<Option<Arc<dyn Embedder>>>,
     /// The model that made the index, while the configured one has not taken over.
-    former_embedder: Mutex<Option<Arc<dyn Embedder>>>,
+    former_embedder: Mutex<Option<Former>>,
     generator: Mutex<Option<Arc<dyn Generator>>>,
 }
+
+/// A model that made the index, and its embedder; `None` where the model of that name in the models folder is another.
+type Former = (EmbeddingModelInfo, Option<Arc<dyn Embedder>>);
 
 type BothModels = (Arc<dyn Embedder>, Arc<dyn Generator>);
 
@@ -163,7 +166,7 @@ impl Engine {
     /// When nothing has been ingested, or the data folder or the embedding model cannot be used.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchReport, Error> {
         let index = self.known_index()?;
-        self.over_a_switch(|| {
+        self.over_a_switch(&index, || {
             let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.query_embedder(&index)?) };
             Ok(retrieve(&index, &self.config().search, request, embedder.as_deref())?.report)
         })
@@ -183,10 +186,11 @@ impl Engine {
         let asked = Instant::now();
         let index = self.known_index()?;
         on_event(AskEvent::Phase(AskPhase::Loading));
-        self.over_a_switch(|| {
+        let mut said = false;
+        self.over_a_switch(&index, || {
             let (embedder, generator) = self.both_models(&index)?;
             let load_ms = crate::retrieve::milliseconds(asked);
-            Question {
+            let answer = Question {
                 config: self.config(),
                 index: &index,
                 embedder: &*embedder,
@@ -196,14 +200,23 @@ impl Engine {
                 asked,
                 load_ms,
             }
-            .answer(on_event)
-        })
+            .answer(&mut |event| {
+                said |= !matches!(event, AskEvent::Phase(_));
+                on_event(event);
+            });
+            match answer {
+                // What was said cannot be taken back, so nothing is done again.
+                Err(error) if said && error.kind() == ErrorKind::ModelMismatch => Ok(Err(error)),
+                answer => answer.map(Ok),
+            }
+        })?
     }
 
     /// Does something again during which another embedding model took over.
-    fn over_a_switch<T>(&self, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    fn over_a_switch<T>(&self, index: &Index, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        let before = index.embedding_model()?;
         match work() {
-            Err(error) if error.kind() == ErrorKind::ModelMismatch => work(),
+            Err(error) if error.kind() == ErrorKind::ModelMismatch && index.embedding_model()? != before => work(),
             done => done,
         }
     }
@@ -349,19 +362,25 @@ impl Engine {
     fn query_embedder(&self, index: &Index) -> Result<Arc<dyn Embedder>, Error> {
         let configured = self.embedder()?;
         let Some(known) = index.embedding_model()? else { return Ok(configured) };
-        let made_it = |embedder: &Arc<dyn Embedder>| {
-            embedder.info().sha256_hex == known.sha256_hex && embedder.info().name == known.name
-        };
-        if made_it(&configured) {
+        let mut former = self.inner.former_embedder.lock().unwrap_or_else(PoisonError::into_inner);
+        if models::model_info(&*configured) == known {
+            *former = None;
             return Ok(configured);
         }
-        let mut former = self.inner.former_embedder.lock().unwrap_or_else(PoisonError::into_inner);
-        if former.as_ref().is_none_or(|former| !made_it(former)) {
-            *former = models::load_embedder_named(self.config(), &known.name).ok().filter(made_it);
+        if former.as_ref().is_none_or(|(model, _)| *model != known) {
+            // One that cannot be loaded may be there the next time; one that is another stays another.
+            *former = models::load_embedder_named(self.config(), &known.name).ok().map(|embedder| {
+                let made_it = models::model_info(&*embedder) == known;
+                (known.clone(), made_it.then_some(embedder))
+            });
         }
-        former.clone().ok_or_else(|| {
-            let asked = configured.info().name.clone();
-            Error::Index(IndexError::ModelMismatch { indexed_with: known.name.clone(), asked })
+        let embedder = former.as_ref().and_then(|(_, embedder)| embedder.clone());
+        embedder.ok_or_else(|| {
+            let version = |model: &EmbeddingModelInfo| {
+                format!("{} ({})", model.name, model.sha256_hex.get(..12).unwrap_or(&model.sha256_hex))
+            };
+            let asked = version(&models::model_info(&*configured));
+            Error::Index(IndexError::ModelMismatch { indexed_with: version(&known), asked })
         })
     }
 

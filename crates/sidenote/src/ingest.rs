@@ -50,7 +50,7 @@ pub enum IngestEvent<'a> {
         bytes: u64,
         /// Files that need no reading.
         unchanged: usize,
-        /// Whether the ingest before this one did not come to its end, and this one goes on where it was.
+        /// Whether the ingest before this one did not come to its end. What it finished counts among the unchanged.
         continues: bool,
     },
     /// What the files to read are going to cost, by their names and sizes. Comes where it is worth a word.

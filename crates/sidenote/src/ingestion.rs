@@ -5,24 +5,25 @@
 //! brought in line every few seconds and at the end. Whatever happens in between, what was reported is kept.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use sidenote_index::{DocumentId, EmbeddingModelInfo, Fingerprint, Index, IndexWriter, NewChunk, NewDocument};
+use sidenote_index::{DocumentId, Fingerprint, Index, IndexWriter, NewChunk, NewDocument};
 use sidenote_model::{CancelToken, Embedder};
 use sidenote_text::Document;
 
 use crate::{
     config::{Config, check_globs},
-    embedding::{ChunkEmbedder, Embedded},
+    embedding::{ChunkEmbedder, EMBEDDED_AHEAD, Embedded},
     error::Error,
     estimate::estimate,
     ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest},
     known::{Known, KnownFile},
+    models::model_info,
     reading::{Content, FileReader, Prepared, Read, ToRead, chunk_options},
     reembed::Reembedding,
     walk::{Found, Walk, walk_files},
@@ -56,6 +57,8 @@ impl Ingestion<'_> {
     pub(crate) fn run(&self, show: &mut Show<'_>) -> Result<IngestReport, Error> {
         let begun = Instant::now();
         let mut writer = self.index.writer()?;
+        // What is wrong with the request is said before hours are spent on another model.
+        let (mut scan_started, mut walk) = self.look()?;
         let Some(reembedded) = self.take_model(&mut writer, show)? else {
             return Ok(IngestReport {
                 interrupted: true,
@@ -63,16 +66,8 @@ impl Ingestion<'_> {
                 ..IngestReport::default()
             });
         };
-        let scan_started = SystemTime::now();
-        let mut options = self.config.ingest.clone();
-        check_globs("include", &self.request.include)?;
-        check_globs("exclude", &self.request.exclude)?;
-        options.include.extend_from_slice(&self.request.include);
-        options.exclude.extend_from_slice(&self.request.exclude);
-        let walk = walk_files(&self.request.paths, &options, &self.config.paths);
-        if walk.files.is_empty() && walk.roots.is_empty() && !walk.failed.is_empty() {
-            let (path, reason) = walk.failed[0].clone();
-            return Err(Error::NothingToIngest { path, reason });
+        if reembedded > 0 {
+            (scan_started, walk) = self.look()?;
         }
         let known = Known::load(self.index, &self.request.collection, &self.config.ingest)?;
         let mut run = Run {
@@ -85,10 +80,10 @@ impl Ingestion<'_> {
             report: IngestReport { reembedded, ..IngestReport::default() },
         };
         let to_read = run.sort_out(&walk, show)?;
+        self.look_ahead(&to_read, show)?;
         if !to_read.is_empty() {
             run.writer.set_ingest_unfinished(true)?;
         }
-        self.look_ahead(&to_read, show)?;
         run.read_all(to_read, show)?;
         run.report.interrupted = self.cancel.is_cancelled();
         if !run.report.interrupted {
@@ -101,11 +96,8 @@ impl Ingestion<'_> {
         writer.commit()?;
         if !report.interrupted {
             writer.set_ingest_unfinished(false)?;
-            let vectors = writer.vectors_to_seal()?;
-            if vectors > 0 {
-                show(IngestEvent::Sealing { vectors });
-                writer.seal(&|| self.cancel.is_cancelled())?;
-            }
+            self.seal(&mut writer, show)?;
+            report.interrupted = self.cancel.is_cancelled();
         }
         report.failed.sort_by(|a, b| a.path.cmp(&b.path));
         report.seconds = begun.elapsed().as_secs_f64();
@@ -114,17 +106,41 @@ impl Ingestion<'_> {
 }
 
 impl Ingestion<'_> {
+    /// The files to look at, and since when.
+    fn look(&self) -> Result<(SystemTime, Walk), Error> {
+        let mut options = self.config.ingest.clone();
+        check_globs("include", &self.request.include)?;
+        check_globs("exclude", &self.request.exclude)?;
+        options.include.extend_from_slice(&self.request.include);
+        options.exclude.extend_from_slice(&self.request.exclude);
+        let scan_started = SystemTime::now();
+        let walk = walk_files(&self.request.paths, &options, &self.config.paths);
+        if walk.files.is_empty() && walk.roots.is_empty() && !walk.failed.is_empty() {
+            let (path, reason) = walk.failed[0].clone();
+            return Err(Error::NothingToIngest { path, reason });
+        }
+        Ok((scan_started, walk))
+    }
+
+    fn seal(&self, writer: &mut IndexWriter, show: &mut Show<'_>) -> Result<(), Error> {
+        writer.seal(&mut |done, vectors| {
+            if done == 0 {
+                show(IngestEvent::Sealing { vectors });
+            }
+            !self.cancel.is_cancelled()
+        })?;
+        Ok(())
+    }
+
     /// Makes the embedder that of the index; returns the number of chunks that were embedded anew for that, or `None` when
     /// stopped before all were.
     fn take_model(&self, writer: &mut IndexWriter, show: &mut Show<'_>) -> Result<Option<usize>, Error> {
-        let model = self.embedder.info();
-        let model = EmbeddingModelInfo {
-            name: model.name.clone(),
-            sha256_hex: model.sha256_hex.clone(),
-            dimensions: model.dimensions,
-        };
+        let model = model_info(self.embedder);
         match self.index.embedding_model()? {
             Some(known) if known != model => {
+                // Both models' vectors stand beside each other, and the old ones go through the log once more when they go.
+                let numbers = known.dimensions.max(model.dimensions) as u64;
+                self.want_room(LEAST_ROOM + 2 * 4 * numbers * self.index.status()?.vectors)?;
                 let options = chunk_options(self.config, self.embedder);
                 let (index, embedder, cancel) = (self.index, self.embedder, self.cancel);
                 Reembedding { index, embedder, options, cancel }.run(writer, &known, &model, show)
@@ -143,7 +159,10 @@ impl Ingestion<'_> {
             show(IngestEvent::Expected { chunks: expected.chunks, seconds, bytes: expected.bytes });
         }
         // The estimate may be three times too high. What is less than this cannot be right.
-        let needed = LEAST_ROOM + expected.bytes / 3;
+        self.want_room(LEAST_ROOM + expected.bytes / 3)
+    }
+
+    fn want_room(&self, needed: u64) -> Result<(), Error> {
         match self.index.free_bytes() {
             Some(free) if free < needed => Err(Error::NoRoom { path: self.config.paths.data.clone(), free, needed }),
             Some(_) | None => Ok(()),
@@ -233,11 +252,11 @@ impl<'a> Run<'a> {
             follow_moves: !request.keep_missing,
             moved: HashSet::new(),
         };
-        let chunks = ChunkEmbedder { index, embedder, cancel, sent: HashSet::new() };
+        let chunks = ChunkEmbedder { index, embedder, cancel, recent: VecDeque::new() };
         let mut kept = Kept { committed: Instant::now(), since_seal: 0 };
         thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel(READ_AHEAD);
-            let (embedded, steps) = mpsc::sync_channel(1);
+            let (embedded, steps) = mpsc::sync_channel(EMBEDDED_AHEAD);
             let start = |name: &str| thread::Builder::new().name(name.into());
             let failed = |source| Error::Io { doing: "starting a thread".into(), source };
             start("sidenote-read").spawn_scoped(scope, move || reader.read_all(to_read, &sender)).map_err(failed)?;
@@ -258,7 +277,7 @@ impl<'a> Run<'a> {
                             self.store(prepared, show)?;
                             show(self.progress.event());
                         }
-                        self.keep_up(&mut kept)?;
+                        self.keep_up(&mut kept, show)?;
                     }
                     Embedded::Failed(error) => return Err(error),
                 }
@@ -268,13 +287,14 @@ impl<'a> Run<'a> {
     }
 
     /// Lets what was stored be searched every few seconds, and seals vectors before there are too many to be compared.
-    fn keep_up(&mut self, kept: &mut Kept) -> Result<(), Error> {
-        if kept.committed.elapsed() > COMMIT_EVERY {
+    fn keep_up(&mut self, kept: &mut Kept, show: &mut Show<'_>) -> Result<(), Error> {
+        let many = kept.since_seal >= self.ingestion.config.index.hnsw_min_vectors;
+        if many || kept.committed.elapsed() > COMMIT_EVERY {
             self.writer.commit()?;
             kept.committed = Instant::now();
         }
-        if kept.since_seal >= self.ingestion.config.index.hnsw_min_vectors {
-            self.writer.seal(&|| self.ingestion.cancel.is_cancelled())?;
+        if many {
+            self.ingestion.seal(self.writer, show)?;
             kept.since_seal = 0;
         }
         Ok(())

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use sidenote_index::EmbeddingModelInfo;
 use sidenote_model::{
     Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxEmbedder, OnnxModelPaths,
 };
@@ -53,6 +54,12 @@ pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Erro
         ..LlamaOptions::default()
     };
     Ok(Arc::new(LlamaGenerator::load(&path, &options)?))
+}
+
+/// Which model an embedder is, as the index knows it.
+pub(crate) fn model_info(embedder: &dyn Embedder) -> EmbeddingModelInfo {
+    let info = embedder.info();
+    EmbeddingModelInfo { name: info.name.clone(), sha256_hex: info.sha256_hex.clone(), dimensions: info.dimensions }
 }
 
 fn runtime(config: &Config) -> PathBuf {

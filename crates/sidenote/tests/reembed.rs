@@ -63,17 +63,21 @@ fn ingest(engine: &Engine, files: &Path, each: &mut dyn FnMut(IngestEvent<'_>), 
     engine.ingest(&IngestRequest::new([files]), each, cancel).unwrap()
 }
 
-/// A folder with so many files of a dozen paragraphs, and a data folder.
+/// A folder with so many files of a dozen paragraphs of all lengths under long headings, and a data folder.
 fn folders(files: usize) -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let (documents, data) = (folder.path().join("documents"), folder.path().join("data"));
     fs_err::create_dir(&documents).unwrap();
     for file in 0..files {
-        let paragraph = |number: usize| {
+        let sentence = |number: usize| {
             format!("Paragraph {number} of file {file} is about turbines, gearboxes and their maintenance intervals. ")
-                .repeat(6)
         };
-        let text: String = (0..12).map(|number| format!("## Part {number}\n\n{}\n\n", paragraph(number))).collect();
+        let section = |number: usize| {
+            let heading =
+                format!("Part {number}: maintenance of the turbines and gearboxes in the northern plant by the owner");
+            format!("## {heading}\n\n{}\n\n", sentence(number).repeat(2 + (number + file) % 6))
+        };
+        let text: String = (0..12).map(section).collect();
         let path = documents.join(format!("{file}.md"));
         fs_err::write(&path, text).unwrap();
         // So that its time stamp proves that it has not changed.

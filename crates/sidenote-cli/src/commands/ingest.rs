@@ -59,9 +59,8 @@ pub(super) fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Ou
     match *event {
         IngestEvent::Scanned { files, bytes: size, unchanged, continues } => {
             if continues {
-                let done = counted(unchanged as u64, "file");
                 progress
-                    .note(&format!("the last ingest did not come to its end; going on where it was, with {done} done"));
+                    .note("the last ingest did not come to its end; what it finished is kept, and this one goes on");
             }
             let found = format!(
                 "{} found, {} unchanged, {} to read",

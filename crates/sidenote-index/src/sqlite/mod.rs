@@ -7,7 +7,8 @@
 //!   timeout: every write begins with `BEGIN IMMEDIATE`, on a pool of one connection that exists only under the lock.
 //! - `synchronous = FULL`: a commit that was reported survives a power cut. Derived stores can only be behind.
 //! - Futures dropped half-way roll back at the connection's next use; ours always run to their end.
-//! - A list of ids travels as one JSON parameter (`json_each`), so no statement grows with its input.
+//! - A list of ids travels as one JSON parameter (`json_each`), so no statement grows with its input. The planner does not know
+//!   how short the list is, and would rather go through the whole table: such joins are `CROSS JOIN`s, which it leaves in order.
 
 mod next_model;
 mod put;
@@ -28,7 +29,8 @@ use crate::files::{self, Layout};
 pub(crate) use next_model::NextRows;
 pub(crate) use put::{PutRows, unit_vector};
 pub(crate) use rows::{
-    ChunkRow, ModelRow, SegmentRow, State, chunk_rows, chunk_rows_changed, removed_after, segments, state, vectors,
+    ChunkRow, ModelRow, SegmentRow, State, chunk_rows, chunk_rows_changed, model, removed_after, segments, state,
+    vectors,
 };
 
 /// Schema version that this program writes; the number of the last migration.

@@ -21,12 +21,10 @@ pub(crate) enum NextRows {
     Cut { chunk: i64, parts: Vec<PutChunk> },
 }
 
-impl From<&NextChunk> for NextRows {
-    fn from(next: &NextChunk) -> Self {
+impl From<NextChunk> for NextRows {
+    fn from(next: NextChunk) -> Self {
         match next {
-            NextChunk::Same { chunk, hash, tokens } => {
-                Self::Same { chunk: chunk.0, hash: *hash, tokens: signed(*tokens) }
-            }
+            NextChunk::Same { chunk, hash, tokens } => Self::Same { chunk: chunk.0, hash, tokens: signed(tokens) },
             NextChunk::Cut { chunk, parts } => Self::Cut {
                 chunk: chunk.0,
                 parts: parts.iter().map(|(part, hash)| PutChunk::new(part, *hash, None)).collect(),
@@ -196,11 +194,16 @@ async fn embedding(connection: &mut SqliteConnection, model: i64, hash: &[u8; 32
 }
 
 /// Removes all models but two, and their vectors.
-async fn forget_others(connection: &mut SqliteConnection, kept: [i64; 2]) -> Result<(), sqlx::Error> {
-    for statement in
-        ["DELETE FROM embeddings WHERE model_id NOT IN (?, ?)", "DELETE FROM models WHERE id NOT IN (?, ?)"]
-    {
-        sqlx::query(statement).bind(kept[0]).bind(kept[1]).execute(&mut *connection).await?;
+pub(super) async fn forget_others(connection: &mut SqliteConnection, kept: [i64; 2]) -> Result<(), sqlx::Error> {
+    let others: Vec<i64> = sqlx::query_scalar("SELECT id FROM models WHERE id NOT IN (?, ?)")
+        .bind(kept[0])
+        .bind(kept[1])
+        .fetch_all(&mut *connection)
+        .await?;
+    for model in others {
+        for statement in ["DELETE FROM embeddings WHERE model_id = ?", "DELETE FROM models WHERE id = ?"] {
+            sqlx::query(statement).bind(model).execute(&mut *connection).await?;
+        }
     }
     Ok(())
 }

@@ -47,7 +47,7 @@ impl Reader {
             let rows = sqlx::query(
                 "SELECT k.id, k.document_id, k.ordinal, k.span_start, k.span_end, k.page, k.heading, k.header_start, \
                  k.header_end, k.prefix, k.tokens, k.place, t.piece, t.bytes, e.hash \
-                 FROM json_each(?1) j JOIN chunks k ON k.id = j.value \
+                 FROM json_each(?1) j CROSS JOIN chunks k ON k.id = j.value \
                  JOIN embeddings e ON e.id = k.embedding_id \
                  JOIN texts t ON t.document_id = k.document_id \
                  AND t.piece BETWEEN k.span_start / ?2 AND max(k.span_start, k.span_end - 1) / ?2 \
@@ -143,7 +143,7 @@ impl Reader {
 
     pub(crate) async fn vectors_of(&self, ids: &[ChunkId]) -> Result<Vec<(ChunkId, Vec<f32>)>, IndexError> {
         let rows = sqlx::query(
-            "SELECT k.id, e.vector FROM json_each(?) j JOIN chunks k ON k.id = j.value \
+            "SELECT k.id, e.vector FROM json_each(?) j CROSS JOIN chunks k ON k.id = j.value \
              JOIN embeddings e ON e.id = k.embedding_id ORDER BY j.key",
         )
         .bind(json_ids(ids.iter().map(|id| id.0)))

@@ -165,7 +165,7 @@ pub(super) async fn known_vectors(
     for some in hashes.chunks(512) {
         let list: Vec<String> = some.iter().map(|hash| hex(hash)).collect();
         let rows: Vec<Vec<u8>> = sqlx::query_scalar(
-            "SELECT e.hash FROM json_each(?) j JOIN embeddings e ON e.model_id = ? AND e.hash = unhex(j.value)",
+            "SELECT e.hash FROM json_each(?) j CROSS JOIN embeddings e ON e.model_id = ? AND e.hash = unhex(j.value)",
         )
         .bind(serde_json::to_string(&list).unwrap_or_default())
         .bind(model)

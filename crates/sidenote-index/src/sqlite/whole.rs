@@ -70,6 +70,16 @@ impl Reader {
         vectors_page(&mut connection, after, signed(limit)).await.map_err(|error| self.error(error))
     }
 
+    /// Number of vectors of a model that is to take over.
+    pub(crate) async fn next_vectors(&self) -> Result<u64, IndexError> {
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM embeddings WHERE model_id <> (SELECT model_id FROM store)")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(|error| self.error(error))?;
+        Ok(unsigned(count))
+    }
+
     /// Writes a copy of one moment to a file that does not exist.
     pub(crate) async fn copy_into(&self, file: &Path) -> Result<(), IndexError> {
         // VACUUM runs outside of a transaction and takes its own snapshot.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sqlx::SqliteConnection;
 
+use super::next_model::forget_others;
 use super::rows::{json_ids, model};
 use super::{SegmentRow, Writer, signed};
 use crate::crash;
@@ -22,7 +23,10 @@ impl Writer {
         if let Some(known) = known {
             if known.name == asked.name && known.sha256_hex == asked.sha256_hex && known.dimensions == asked.dimensions
             {
-                return Ok(());
+                // Another one that was to take over, and has not, is given up.
+                let kept = [known.id, known.id];
+                forget_others(&mut transaction, kept).await.map_err(|error| self.error(error))?;
+                return transaction.commit().await.map_err(|error| self.error(error));
             }
             let used: i64 = sqlx::query_scalar("SELECT count(*) FROM embeddings WHERE model_id = ?")
                 .bind(known.id)
@@ -40,7 +44,8 @@ impl Writer {
                 .execute(&mut *transaction)
                 .await
                 .map_err(|error| self.error(error))?;
-            sqlx::query("DELETE FROM models").execute(&mut *transaction).await.map_err(|error| self.error(error))?;
+            // None has the number 0.
+            forget_others(&mut transaction, [0, 0]).await.map_err(|error| self.error(error))?;
         }
         let work = async {
             let id: i64 =
@@ -275,7 +280,7 @@ impl Writer {
 
     /// Marks that an ingest has begun, or has come to its end.
     pub(crate) async fn set_ingest_unfinished(&self, unfinished: bool) -> Result<(), IndexError> {
-        sqlx::query("UPDATE store SET ingest_unfinished = ? WHERE id = 1")
+        sqlx::query("UPDATE store SET ingest_unfinished = ?1 WHERE ingest_unfinished <> ?1")
             .bind(i64::from(unfinished))
             .execute(&self.pool)
             .await
@@ -283,10 +288,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes vectors that no chunk has any more; returns how many.
+    /// Removes vectors of texts that no chunk has any more; returns how many. Those of a model that is to take over stay where
+    /// a chunk has the text.
     pub(crate) async fn drop_unused_vectors(&self) -> Result<u64, IndexError> {
         let done = sqlx::query(
-            "DELETE FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks k WHERE k.embedding_id = embeddings.id)",
+            "DELETE FROM embeddings WHERE NOT EXISTS (SELECT 1 FROM chunks k WHERE k.embedding_id = embeddings.id) \
+             AND NOT EXISTS (SELECT 1 FROM store s CROSS JOIN embeddings used ON used.model_id = s.model_id AND used.hash = embeddings.hash \
+             CROSS JOIN chunks k ON k.embedding_id = used.id WHERE embeddings.model_id <> s.model_id)",
         )
         .execute(&self.pool)
         .await
