@@ -1,8 +1,9 @@
 //! Files become searchable: look, read, extract, chunk, embed, store.
 //!
 //! Three threads work side by side over bounded queues: one reads, extracts (in the worker process) and chunks
-//! (`reading.rs`), one embeds (`embedding.rs`), and the caller's stores. Each file is one SQLite transaction; the lexical and vector indexes are
-//! brought in line every few seconds and at the end. Whatever happens in between, what was reported is kept.
+//! (`reading.rs`), one embeds (`embedding.rs`), and the caller's stores. Each file is one SQLite transaction; the lexical and
+//! vector indexes are brought in line every few seconds and at the end. Whatever happens in between, what was reported is
+//! kept.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -103,9 +104,7 @@ impl Ingestion<'_> {
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
     }
-}
 
-impl Ingestion<'_> {
     /// The files to look at, and since when.
     fn look(&self) -> Result<(SystemTime, Walk), Error> {
         let mut options = self.config.ingest.clone();

@@ -39,6 +39,10 @@ impl Reembedding<'_> {
         let mut next: Vec<NextChunk> = Vec::with_capacity(chunks_total);
         let mut waiting: Vec<Waiting> = Vec::new();
         for document in &documents {
+            // What is cut after a stop is not to be trusted, see `Counter`.
+            if self.cancel.is_cancelled() {
+                return Ok(None);
+            }
             for stored in self.chunks_of(document)? {
                 waiting.extend(stored.parts.iter().map(|(part, hash)| (*hash, part.embedded_text())));
                 next.push(stored.into_next());
