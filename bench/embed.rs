@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use serde::{Deserialize, Serialize};
 use sidenote_model::{Embedder, EmbedderOptions, OnnxEmbedder, OnnxModelPaths};
-use sidenote_text::{ChunkOptions, ExtractLimits, SourceFile, chunk_document, extract};
 
 #[allow(dead_code, reason = "each program uses some of it")]
 #[path = "support/corpus.rs"]
@@ -266,13 +265,9 @@ fn load_fastembed(paths: &OnnxModelPaths) -> Result<TextEmbedding, Box<dyn Error
 
 /// Texts as ingest would embed them.
 fn sample_chunks(options: &Options, embedder: &OnnxEmbedder) -> Result<Vec<String>, Box<dyn Error>> {
-    let counter = corpus::Counter(embedder);
     let mut chunks = Vec::new();
     for (name, text) in corpus::sample(&options.corpus, options.documents, options.seed)? {
-        let extracted = extract(&SourceFile { name: &name, bytes: text.as_bytes() }, &ExtractLimits::default())?;
-        let document = extracted.into_first().ok_or("a text that gives no document")?;
-        let cut = chunk_document(&document, &counter, &ChunkOptions::default());
-        chunks.extend(cut.iter().map(sidenote_text::Chunk::embedded_text));
+        chunks.extend(corpus::cut(&name, &text, embedder)?.iter().map(sidenote_text::Chunk::embedded_text));
     }
     corpus::Random(options.seed).shuffle(&mut chunks);
     chunks.truncate(options.chunks);

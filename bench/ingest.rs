@@ -20,7 +20,6 @@ use std::time::Instant;
 
 use sidenote::{CancelToken, Config, Engine, IngestEvent, IngestRequest};
 use sidenote_model::{Embedder, EmbedderOptions, HashEmbedder, OnnxEmbedder};
-use sidenote_text::{ChunkOptions, ExtractLimits, SourceFile, chunk_document, extract};
 
 #[allow(dead_code, reason = "each program uses some of it")]
 #[path = "support/corpus.rs"]
@@ -90,7 +89,6 @@ fn prepare(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
     let files = folder.join("files");
     fs_err::create_dir_all(&files)?;
     let embedder = options.embedder()?;
-    let counter = corpus::Counter(&*embedder);
     let mut chunks = std::io::BufWriter::new(fs_err::File::create(folder.join("chunks.jsonl"))?);
     let (mut documents, mut bytes, mut count, mut tokens) = (0, 0, 0, 0);
     for (name, text) in corpus::sample(corpus, options.documents, options.seed)? {
@@ -101,10 +99,7 @@ fn prepare(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
             documents += 1;
             bytes += text.len();
             if options.copies == 1 {
-                let extracted =
-                    extract(&SourceFile { name: &name, bytes: text.as_bytes() }, &ExtractLimits::default())?;
-                let document = extracted.into_first().ok_or("a text that gives no document")?;
-                for chunk in chunk_document(&document, &counter, &ChunkOptions::default()) {
+                for chunk in corpus::cut(&name, &text, &*embedder)? {
                     count += 1;
                     tokens += chunk.tokens;
                     writeln!(chunks, "{}", serde_json::to_string(&chunk.embedded_text())?)?;
@@ -135,9 +130,8 @@ fn whole(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
     let report = engine.ingest(
         &request,
         &mut |event| {
-            if let IngestEvent::Sealing { .. } = event {
-                sealing = Some(begun.elapsed().as_secs_f64());
-            }
+            // What is sealed on the way is followed by other events; what is sealed at the end is the last of all.
+            sealing = matches!(event, IngestEvent::Sealing { .. }).then(|| begun.elapsed().as_secs_f64());
         },
         &CancelToken::new(),
     )?;

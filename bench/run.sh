@@ -33,16 +33,19 @@ corpus="${CORPUS:-${SIDENOTE_EVALDATA:+$SIDENOTE_EVALDATA/docs_specs/corpus.json
 for part in embed ingest; do
     if wants "$part" && [ -z "$corpus" ]; then
         echo "$part: SKIPPED, name a BEIR corpus.jsonl or corpus.jsonl.gz in CORPUS" >&2
-    elif wants "$part" && [ "$part" = embed ]; then
-        "$examples/embed" "$corpus" --pairs "$pairs"
-    elif wants "$part"; then
-        environment chroma chromadb "$chroma" "onnxruntime==1.31.1 tokenizers numpy"
-        "$cache/chroma/bin/python" bench/ingest.py --binary "$examples/ingest" --corpus "$corpus" --pairs "$pairs"
     fi
 done
+if wants embed && [ -n "$corpus" ]; then
+    "$examples/embed" "$corpus" --pairs "$pairs"
+fi
+if wants ingest && [ -n "$corpus" ]; then
+    environment chroma chromadb "$chroma" "onnxruntime==1.31.1 tokenizers numpy"
+    "$cache/chroma/bin/python" bench/ingest.py --binary "$examples/ingest" --corpus "$corpus" --pairs "$pairs"
+fi
 if wants generate; then
     # Built for this machine's CPU, about 15 minutes on two cores.
-    CMAKE_ARGS="-DGGML_NATIVE=ON" environment venv llama-cpp-python "$llama" "--no-binary llama-cpp-python"
+    export CMAKE_ARGS="-DGGML_NATIVE=ON"
+    environment venv llama-cpp-python "$llama" "--no-binary llama-cpp-python"
     "$cache/venv/bin/python" bench/generate.py --binary "$examples/generate" --pairs "$pairs" \
         --model smollm2-135m-instruct-q4_1 --model qwen2.5-coder-1.5b-instruct-q4_k_m
 fi

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use sidenote_model::Embedder;
-use sidenote_text::TokenCounter;
+use sidenote_text::{Chunk, ChunkOptions, ExtractLimits, SourceFile, TokenCounter, chunk_document, extract};
 
 /// Names and texts of so many documents of a `corpus.jsonl` or `corpus.jsonl.gz`.
 pub(crate) fn sample(corpus: &Path, documents: usize, seed: u64) -> Result<Vec<(String, String)>, Box<dyn Error>> {
@@ -27,8 +27,15 @@ pub(crate) fn sample(corpus: &Path, documents: usize, seed: u64) -> Result<Vec<(
     if sample.is_empty() { Err("the corpus holds no document".into()) } else { Ok(sample) }
 }
 
+/// The chunks of a document, as an ingest cuts them for an embedder.
+pub(crate) fn cut(name: &str, text: &str, embedder: &dyn Embedder) -> Result<Vec<Chunk>, Box<dyn Error>> {
+    let extracted = extract(&SourceFile { name, bytes: text.as_bytes() }, &ExtractLimits::default())?;
+    let document = extracted.into_first().ok_or("a text that gives no document")?;
+    Ok(chunk_document(&document, &Counter(embedder), &ChunkOptions::default()))
+}
+
 /// The embedder's tokenizer, for the chunker.
-pub(crate) struct Counter<'a>(pub(crate) &'a dyn Embedder);
+struct Counter<'a>(&'a dyn Embedder);
 
 impl TokenCounter for Counter<'_> {
     fn count_tokens(&self, text: &str) -> usize {

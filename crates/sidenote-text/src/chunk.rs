@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::chunk_cut::{Cutter, MAX_BYTES_PER_TOKEN};
 use crate::chunk_prefix::build_prefix;
 use crate::markdown::trim;
-use crate::{Document, Format, Span};
+use crate::{Document, Format, Page, Span};
 
 /// A piece of a document that is embedded, indexed and cited as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,7 +289,7 @@ impl Chunker<'_> {
         let text = span.slice(&self.document.text).unwrap_or_default().to_owned();
         let mut chunk = Chunk {
             span,
-            page: self.page_at(span.start),
+            page: page_at(&self.document.pages, span.start),
             place: self.place_at(span.start),
             heading: group.path.clone(),
             table_header,
@@ -332,12 +332,12 @@ impl Chunker<'_> {
         let after = places.partition_point(|place| place.span.start <= offset);
         after.checked_sub(1).and_then(|index| places.get(index)).map(|place| place.name.clone())
     }
+}
 
-    fn page_at(&self, offset: usize) -> Option<u32> {
-        let pages = &self.document.pages;
-        let after = pages.partition_point(|page| page.span.start <= offset);
-        after.checked_sub(1).and_then(|index| pages.get(index)).map(|page| page.number)
-    }
+/// The page that a text offset stands on; `None` where there are no pages.
+pub(crate) fn page_at(pages: &[Page], offset: usize) -> Option<u32> {
+    let after = pages.partition_point(|page| page.span.start <= offset);
+    after.checked_sub(1).and_then(|index| pages.get(index)).map(|page| page.number)
 }
 
 #[cfg(test)]

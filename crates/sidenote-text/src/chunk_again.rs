@@ -1,6 +1,6 @@
 //! A chunk that was cut for one embedding model is made to fit another, whose tokenizer counts otherwise or which takes less.
 
-use crate::chunk::cut_to_fit;
+use crate::chunk::{cut_to_fit, page_at};
 use crate::chunk_cut::Cutter;
 use crate::chunk_prefix::cut;
 use crate::{Chunk, ChunkOptions, Format, Page, Span, TokenCounter};
@@ -26,10 +26,6 @@ pub fn chunk_again(
     let room = options.budget().saturating_sub(prefix_tokens).max(1);
     let cutter = Cutter { text: &chunk.text, counter, is_markdown: format == Format::Markdown };
     let spans = cutter.cut(Span::new(0, chunk.text.len()), room);
-    let page_at = |offset: usize| {
-        let after = pages.partition_point(|page| page.span.start <= offset);
-        after.checked_sub(1).and_then(|index| pages.get(index)).map(|page| page.number)
-    };
     let mut pieces = Vec::new();
     cut_to_fit(
         &cutter,
@@ -40,7 +36,7 @@ pub fn chunk_again(
             let start = chunk.span.start + span.start;
             let mut piece = Chunk {
                 span: Span::new(start, chunk.span.start + span.end),
-                page: page_at(start).or(chunk.page),
+                page: page_at(pages, start).or(chunk.page),
                 prefix: if with_prefix { prefix.to_owned() } else { String::new() },
                 text: span.slice(&chunk.text).unwrap_or_default().to_owned(),
                 ..chunk.clone()

@@ -166,8 +166,8 @@ impl Engine {
     /// When nothing has been ingested, or the data folder or the embedding model cannot be used.
     pub fn search(&self, request: &SearchRequest) -> Result<SearchReport, Error> {
         let index = self.known_index()?;
-        self.over_a_switch(&index, || {
-            let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.query_embedder(&index)?) };
+        Self::over_a_switch(&index, |known| {
+            let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.query_embedder(known)?) };
             Ok(retrieve(&index, &self.config().search, request, embedder.as_deref())?.report)
         })
     }
@@ -187,8 +187,8 @@ impl Engine {
         let index = self.known_index()?;
         on_event(AskEvent::Phase(AskPhase::Loading));
         let mut said = false;
-        self.over_a_switch(&index, || {
-            let (embedder, generator) = self.both_models(&index)?;
+        Self::over_a_switch(&index, |known| {
+            let (embedder, generator) = self.both_models(known)?;
             let load_ms = crate::retrieve::milliseconds(asked);
             let answer = Question {
                 config: self.config(),
@@ -212,13 +212,18 @@ impl Engine {
         })?
     }
 
-    /// Does something again during which another embedding model took over.
-    fn over_a_switch<T>(&self, index: &Index, mut work: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    /// Does something with the model that made the index, and again where another took over meanwhile.
+    fn over_a_switch<T>(
+        index: &Index,
+        mut work: impl FnMut(Option<&EmbeddingModelInfo>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let before = index.embedding_model()?;
-        match work() {
-            Err(error) if error.kind() == ErrorKind::ModelMismatch && index.embedding_model()? != before => work(),
-            done => done,
+        let done = work(before.as_ref());
+        if !matches!(&done, Err(error) if error.kind() == ErrorKind::ModelMismatch) {
+            return done;
         }
+        let now = index.embedding_model()?;
+        if now == before { done } else { work(now.as_ref()) }
     }
 
     /// Reads every byte of the data folder and holds the stores against each other; with `repair`, makes anew what can be
@@ -359,18 +364,18 @@ impl Engine {
     }
 
     /// The embedder whose vectors the index holds: the configured one or, until that has taken over, the one before it.
-    fn query_embedder(&self, index: &Index) -> Result<Arc<dyn Embedder>, Error> {
+    fn query_embedder(&self, known: Option<&EmbeddingModelInfo>) -> Result<Arc<dyn Embedder>, Error> {
         let configured = self.embedder()?;
-        let Some(known) = index.embedding_model()? else { return Ok(configured) };
+        let Some(known) = known else { return Ok(configured) };
         let mut former = self.inner.former_embedder.lock().unwrap_or_else(PoisonError::into_inner);
-        if models::model_info(&*configured) == known {
+        if models::model_info(&*configured) == *known {
             *former = None;
             return Ok(configured);
         }
-        if former.as_ref().is_none_or(|(model, _)| *model != known) {
+        if former.as_ref().is_none_or(|(model, _)| model != known) {
             // One that cannot be loaded may be there the next time; one that is another stays another.
             *former = models::load_embedder_named(self.config(), &known.name).ok().map(|embedder| {
-                let made_it = models::model_info(&*embedder) == known;
+                let made_it = models::model_info(&*embedder) == *known;
                 (known.clone(), made_it.then_some(embedder))
             });
         }
@@ -380,15 +385,15 @@ impl Engine {
                 format!("{} ({})", model.name, model.sha256_hex.get(..12).unwrap_or(&model.sha256_hex))
             };
             let asked = version(&models::model_info(&*configured));
-            Error::Index(IndexError::ModelMismatch { indexed_with: version(&known), asked })
+            Error::Index(IndexError::ModelMismatch { indexed_with: version(known), asked })
         })
     }
 
     /// Both at once: each spends its time on other things, reading a file here, optimising a graph there.
-    fn both_models(&self, index: &Index) -> Result<BothModels, Error> {
+    fn both_models(&self, known: Option<&EmbeddingModelInfo>) -> Result<BothModels, Error> {
         std::thread::scope(|scope| {
             let generator = scope.spawn(|| self.generator());
-            let embedder = self.query_embedder(index)?;
+            let embedder = self.query_embedder(known)?;
             let generator =
                 generator.join().map_err(|_| Error::Internal("opening the language model panicked".into()))??;
             Ok((embedder, generator))
