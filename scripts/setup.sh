@@ -42,8 +42,11 @@ missing_packages() {
     has_libclang || missing+=(libclang-dev)
     command -v python3 >/dev/null || missing+=(python3)
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
-    # The tests compare quotes from PDFs with an independent program.
-    if [ "${1:-}" = test ]; then command -v pdftotext >/dev/null || missing+=(poppler-utils); fi
+    if [ "${1:-}" = test ]; then
+        # The tests compare quotes from PDFs with an independent program, and have pages recognised.
+        command -v pdftotext >/dev/null || missing+=(poppler-utils)
+        command -v tesseract >/dev/null || missing+=(tesseract-ocr)
+    fi
     printf '%s\n' "${missing[@]}"
 }
 

@@ -17,5 +17,6 @@ mod cli {
     mod privacy;
     mod prose;
     mod sandbox;
+    mod scans;
     mod search;
 }

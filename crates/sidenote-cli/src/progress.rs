@@ -99,6 +99,20 @@ impl Progress {
         }
     }
 
+    /// What goes on inside of one step that takes long; the bar stays where it is.
+    pub(crate) fn within(&mut self, text: &str) {
+        match self.talk {
+            Talk::Silent => {}
+            Talk::Bar => self.bar.set_message(text.to_owned()),
+            Talk::Lines => {
+                if self.said.elapsed() >= LINE_EVERY {
+                    self.said = Instant::now();
+                    say(text);
+                }
+            }
+        }
+    }
+
     /// Seconds since the beginning.
     pub(crate) fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()

@@ -21,11 +21,19 @@ pub enum ExtractError {
     /// An archive or mail of which neither its own text nor any member could be read.
     #[error("nothing in it could be read; {0}")]
     NothingRead(String),
-    /// A PDF whose pages are pictures.
-    #[error("none of the {pages} pages has a text layer; run the file through OCR and ingest the result")]
+    /// A PDF whose pages are pictures, and nobody to read them.
+    #[error("{} without a text layer; with `tesseract` installed such pages are read (`ingest.ocr`)", counted(*pages))]
     NoTextLayer {
         /// Number of pages looked at.
         pages: usize,
+    },
+    /// A PDF whose pages are pictures on which no words were found.
+    #[error("{} without a text layer; {}", counted(*pages), reason.as_deref().unwrap_or("OCR found no words"))]
+    NothingRecognised {
+        /// Number of pages looked at.
+        pages: usize,
+        /// Why the pictures could not be read, where that was so.
+        reason: Option<String>,
     },
     /// The extracted text is over the limit; raise `ingest.max_text_bytes`.
     #[error("the extracted text is over the limit of {limit} bytes (`ingest.max_text_bytes`)")]
@@ -33,4 +41,8 @@ pub enum ExtractError {
         /// The limit in bytes.
         limit: usize,
     },
+}
+
+fn counted(pages: usize) -> String {
+    if pages == 1 { "a page".to_owned() } else { format!("{pages} pages") }
 }

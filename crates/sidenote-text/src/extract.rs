@@ -4,8 +4,8 @@ use crate::format::extension_of;
 use crate::markdown::fold_white;
 use crate::members::{self, Budget, Opened};
 use crate::{
-    Document, ExtractError, Extracted, Format, SourceFile, asciidoc, code, csv, docx, epub, html, language, latex,
-    mail, markdown, mbox, msg, notebook, odf, ods, office97, pdf, plain, pptx, rst, rtf, xlsx, xml,
+    Document, ExtractError, Extracted, Format, Recogniser, SourceFile, asciidoc, code, csv, docx, epub, html, language,
+    latex, mail, markdown, mbox, msg, notebook, odf, ods, office97, pdf, plain, pptx, rst, rtf, xlsx, xml,
 };
 
 /// How much of a file is read before it is refused or cut.
@@ -30,7 +30,19 @@ impl Default for ExtractLimits {
 /// Every variant of [`ExtractError`]; each is the file's fault and leaves nothing behind. What is wrong with an attachment or
 /// a member alone is a warning.
 pub fn extract(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
-    members::read_all(source, limits)
+    members::read_all(source, limits, None)
+}
+
+/// As [`extract`], and has pages without a text layer read by `recogniser`, also those of attachments and members.
+///
+/// # Errors
+/// As [`extract`]. A page that cannot be recognised is a warning, unless it is the same with all.
+pub fn extract_recognising(
+    source: &SourceFile<'_>,
+    limits: &ExtractLimits,
+    recogniser: &dyn Recogniser,
+) -> Result<Extracted, ExtractError> {
+    members::read_all(source, limits, Some(recogniser))
 }
 
 /// Opens one file of a known format. What it holds is not opened yet.
@@ -39,12 +51,13 @@ pub(crate) fn open(
     format: Format,
     limits: &ExtractLimits,
     budget: &Budget,
+    recogniser: Option<&dyn Recogniser>,
 ) -> Result<Opened, ExtractError> {
     let document = match format {
         Format::Markdown => markdown::read(source.bytes, limits)?,
         Format::Text => plain::read(source.bytes, limits)?,
         Format::Html => html::read(source.bytes, limits)?,
-        Format::Pdf => pdf::read(source.bytes, limits)?,
+        Format::Pdf => pdf::read(source.bytes, limits, recogniser)?,
         Format::Docx => docx::read(source.bytes, limits, budget)?,
         Format::Pptx => pptx::read(source.bytes, limits, budget)?,
         Format::Xlsx => xlsx::read(source.bytes, limits, budget)?,

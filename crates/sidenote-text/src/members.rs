@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::archive::{self, Archive};
-use crate::{Document, ExtractError, ExtractLimits, Extracted, Format, SourceFile, detect_format, extract};
+use crate::{Document, ExtractError, ExtractLimits, Extracted, Format, Recogniser, SourceFile, detect_format, extract};
 
 /// Containers inside of each other; what lies deeper is left out.
 const MAX_DEPTH: usize = 4;
@@ -116,11 +116,16 @@ pub(crate) fn plain_reason(message: &str) -> String {
 }
 
 /// Reads a file and all that it holds.
-pub(crate) fn read_all(source: &SourceFile<'_>, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
+pub(crate) fn read_all(
+    source: &SourceFile<'_>,
+    limits: &ExtractLimits,
+    recogniser: Option<&dyn Recogniser>,
+) -> Result<Extracted, ExtractError> {
     let budget = Budget::new();
     let mut reading = Reading {
         limits,
         budget: &budget,
+        recogniser,
         members: 0,
         text_bytes_left: limits.max_text_bytes,
         names: HashMap::new(),
@@ -135,6 +140,7 @@ pub(crate) fn read_all(source: &SourceFile<'_>, limits: &ExtractLimits) -> Resul
 struct Reading<'a> {
     limits: &'a ExtractLimits,
     budget: &'a Budget,
+    recogniser: Option<&'a dyn Recogniser>,
     /// Attachments and members met so far.
     members: usize,
     text_bytes_left: usize,
@@ -164,7 +170,7 @@ impl Reading<'_> {
             }
         };
         let limits = ExtractLimits { max_text_bytes: self.text_bytes_left, ..*self.limits };
-        let opened = extract::open(source, format, &limits, self.budget)?;
+        let opened = extract::open(source, format, &limits, self.budget, self.recogniser)?;
         self.keep(part, opened, depth)
     }
 

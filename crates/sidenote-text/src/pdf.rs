@@ -1,4 +1,4 @@
-//! PDF with a text layer: the words become the stored text, page by page in reading order.
+//! PDF: the words become the stored text, page by page in reading order. Pages without a text layer are `pdf_scan`'s.
 //!
 //! Seam for `pdf_oxide`. On broken files it repairs what it can, returns errors for most of the rest, and may panic, so every
 //! call that parses runs under `catch_unwind`; hangs and memory are bounded by the process that extraction runs in. It opens
@@ -18,13 +18,21 @@ use pdf_oxide::layout::TextSpan;
 
 use crate::pdf_layout::{Piece, Row, rows_in_order};
 use crate::pdf_run::{Part, Run, Turns};
+use crate::pdf_scan::Scan;
 use crate::pdf_text::TextWriter;
 use crate::{
-    Document, ExtractError, ExtractLimits, Format, extract, pdf_cmap, pdf_fields, pdf_glyph, pdf_run, pdf_running,
+    Document, ExtractError, ExtractLimits, Format, Recogniser, extract, pdf_cmap, pdf_fields, pdf_glyph, pdf_run,
+    pdf_running, pdf_scan,
 };
 
 /// Reads a PDF file.
-pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
+///
+/// Pages without a text layer are read by `recogniser`, where there is one.
+pub(crate) fn read(
+    bytes: &[u8],
+    limits: &ExtractLimits,
+    recogniser: Option<&dyn Recogniser>,
+) -> Result<Document, ExtractError> {
     let file = shield(|| open(bytes))
         .unwrap_or_else(|| Err(ExtractError::Damaged("its structure makes no sense".to_owned())))?;
     let page_count = match shield(|| file.page_count()) {
@@ -35,28 +43,30 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     let mut pages = Pages::default();
     let mut text_bytes = 0;
     for index in 0..page_count.min(limits.max_pages) {
-        let rows = match shield(|| rows_of_page(&file, index)) {
+        let mut rows = match shield(|| rows_of_page(&file, index)) {
             Some(Ok(rows)) => rows,
             Some(Err(Error::EncryptedPdf)) => return Err(ExtractError::Encrypted),
             Some(Err(_)) | None => {
                 pages.broken.push(index + 1);
-                Vec::new()
+                pages.rows.push(Vec::new());
+                continue;
             }
         };
+        if rows.is_empty() {
+            rows = pages.of_picture(&file, index, recogniser);
+        }
         text_bytes += rows.iter().map(|row| row.text.len()).sum::<usize>();
         if text_bytes > limits.max_text_bytes {
             return Err(ExtractError::TooLong { limit: limits.max_text_bytes });
-        }
-        if rows.is_empty() && pages.broken.last() != Some(&(index + 1)) {
-            pages.blank.push(index + 1);
         }
         pages.rows.push(rows);
     }
     if pages.rows.iter().all(Vec::is_empty) {
         return Err(match (pages.broken.is_empty(), page_count) {
             (_, 0) => ExtractError::Damaged("it has no pages".to_owned()),
-            (true, _) => ExtractError::NoTextLayer { pages: pages.rows.len() },
             (false, _) => ExtractError::Damaged("none of its pages can be read".to_owned()),
+            (true, _) if recogniser.is_none() => ExtractError::NoTextLayer { pages: pages.rows.len() },
+            (true, _) => ExtractError::NothingRecognised { pages: pages.rows.len(), reason: pages.why_unread() },
         });
     }
     let mut warnings = Vec::new();
@@ -66,6 +76,13 @@ pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, Ext
     }
     if !pages.blank.is_empty() {
         warnings.push(format!("no text on page {}", ranges(&pages.blank)));
+    }
+    if !pages.recognised.is_empty() {
+        warnings.push(format!("page {}: no text layer, read by OCR", ranges(&pages.recognised)));
+    }
+    if let Some(reason) = pages.why_unread() {
+        let numbers: Vec<usize> = pages.unread.iter().map(|(number, _)| *number).collect();
+        warnings.push(format!("page {}: no text layer, not read by OCR: {reason}", ranges(&numbers)));
     }
     if !pages.broken.is_empty() {
         warnings.push(format!("page {} could not be read", ranges(&pages.broken)));
@@ -92,6 +109,34 @@ struct Pages {
     blank: Vec<usize>,
     /// Numbers of pages that could not be read.
     broken: Vec<usize>,
+    /// Numbers of pages that are pictures and were read.
+    recognised: Vec<usize>,
+    /// Numbers of pages that are pictures and could not be read, and why.
+    unread: Vec<(usize, String)>,
+}
+
+impl Pages {
+    /// The rows of a page without a text layer, and a note of what became of it.
+    fn of_picture(&mut self, file: &PdfDocument, index: usize, recogniser: Option<&dyn Recogniser>) -> Vec<Row> {
+        let scan = recogniser.map_or(Scan::Blank, |recogniser| {
+            shield(|| pdf_scan::read_page(file, index, recogniser))
+                .unwrap_or_else(|| Scan::Unread("it cannot be drawn".to_owned()))
+        });
+        match scan {
+            Scan::Read(rows) if !rows.is_empty() => {
+                self.recognised.push(index + 1);
+                return rows;
+            }
+            Scan::Read(_) | Scan::Blank => self.blank.push(index + 1),
+            Scan::Unread(reason) => self.unread.push((index + 1, reason)),
+        }
+        Vec::new()
+    }
+
+    /// Why the first of the pictures could not be read; the others mostly share it.
+    fn why_unread(&self) -> Option<String> {
+        self.unread.first().map(|(_, reason)| reason.clone())
+    }
 }
 
 /// Runs what may panic. The panic's message still goes to the process's panic hook.

@@ -50,12 +50,31 @@ pub(crate) struct Row {
     pub(crate) y: f32,
     x0: f32,
     x1: f32,
-    starts_item: bool,
+    pub(crate) starts_item: bool,
     /// Began with a bullet that is no character, and so is not in the text.
     has_lost_bullet: bool,
 }
 
 impl Row {
+    /// A row that is as wide as its page, for text whose order and place are known.
+    pub(crate) fn of_text(text: String, size: f32, y: f32, joint: Joint) -> Self {
+        Self {
+            size,
+            is_bold: false,
+            cells: 1,
+            joint,
+            is_at_edge: false,
+            is_aside: false,
+            is_running: false,
+            y,
+            x0: 0.0,
+            x1: 0.0,
+            starts_item: crate::sentence::starts_item(&text, true),
+            has_lost_bullet: false,
+            text,
+        }
+    }
+
     /// Marks a row that is turned otherwise than the page's text.
     pub(crate) fn set_aside(&mut self) {
         self.is_aside = true;

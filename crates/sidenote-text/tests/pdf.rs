@@ -3,7 +3,12 @@
 mod pdf_file;
 
 use pdf_file::{PageParts, pdf_with, pdf_with_pages};
-use sidenote_text::{Document, ExtractError, ExtractLimits, SourceFile, extract};
+use std::cell::RefCell;
+
+use sidenote_text::{
+    Document, ExtractError, ExtractLimits, PageImage, RecognisedLine, Recogniser, SourceFile, extract,
+    extract_recognising,
+};
 
 fn try_read(bytes: &[u8]) -> Result<Document, ExtractError> {
     let extracted = extract(&SourceFile { name: "a.pdf", bytes }, &ExtractLimits::default())?;
@@ -194,4 +199,72 @@ fn a_field_that_inherits_from_itself_ends() {
     let page = PageParts { content: content(&[(60, 702, "Name")]), entries: "/Annots [6 0 R]".to_owned() };
     let more = ["<< /Type /Annot /Subtype /Widget /Rect [150 698 400 714] /Parent 6 0 R >>".to_owned()];
     assert_eq!(read(&pdf_with(&[page], &more)).text, "Name");
+}
+
+/// Reads every page as its answers say, and remembers the pictures.
+struct Reader {
+    answers: RefCell<Vec<Result<&'static str, &'static str>>>,
+    pictures: RefCell<Vec<PageImage>>,
+}
+
+impl Reader {
+    fn new(answers: &[Result<&'static str, &'static str>]) -> Self {
+        Self { answers: RefCell::new(answers.to_vec()), pictures: RefCell::default() }
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Document, ExtractError> {
+        let source = SourceFile { name: "a.pdf", bytes };
+        let extracted = extract_recognising(&source, &ExtractLimits::default(), self)?;
+        Ok(extracted.into_first().expect("a document"))
+    }
+}
+
+impl Recogniser for Reader {
+    fn recognise(&self, page: &PageImage) -> Result<Vec<RecognisedLine>, String> {
+        self.pictures.borrow_mut().push(page.clone());
+        let text = self.answers.borrow_mut().remove(0).map_err(str::to_owned)?;
+        let line = |text: &str| RecognisedLine { text: text.to_owned(), top: 0, height: 40, begins_paragraph: false };
+        Ok(text.lines().map(line).collect())
+    }
+}
+
+/// A black bar over the upper half of a page.
+const PICTURE: &str = "0 g 100 421 395 300 re f";
+
+#[test]
+fn pages_that_are_pictures_are_drawn_and_read() {
+    let text = content(&[(60, 700, "The first page has a text layer and needs nobody.")]);
+    let file = pdf_with_pages(&[&text, PICTURE, "", PICTURE]);
+    let reader = Reader::new(&[Ok("Travel expenses are app-\nroved by Ruth Adler."), Err("tesseract fell over")]);
+    let document = reader.read(&file).expect("reads");
+    assert_eq!(
+        page_texts(&document),
+        ["The first page has a text layer and needs nobody.", "Travel expenses are approved by Ruth Adler.", "", ""]
+    );
+    assert_eq!(
+        document.warnings,
+        [
+            "no text on page 3",
+            "page 2: no text layer, read by OCR",
+            "page 4: no text layer, not read by OCR: tesseract fell over"
+        ]
+    );
+    // A blank page is nothing to read; a picture comes as it is drawn, the right way up.
+    let pictures = reader.pictures.borrow();
+    assert_eq!(pictures.len(), 2);
+    let PageImage { width, height, dpi, grey } = &pictures[0];
+    assert_eq!((grey.len(), *dpi), ((width * height) as usize, 300));
+    let at = |x: u32, y: u32| grey[(y * dpi / 72 * width + x * dpi / 72) as usize];
+    let page_height = height * 72 / dpi;
+    assert_eq!((at(300, page_height - 600), at(300, page_height - 300), at(20, page_height - 600)), (0, 255, 255));
+}
+
+#[test]
+fn a_file_of_pictures_alone_needs_a_reader_who_finds_words() {
+    let file = pdf_with_pages(&[PICTURE, PICTURE]);
+    assert_eq!(try_read(&file), Err(ExtractError::NoTextLayer { pages: 2 }));
+    let nothing =
+        |reason: Option<&str>| Err(ExtractError::NothingRecognised { pages: 2, reason: reason.map(str::to_owned) });
+    assert_eq!(Reader::new(&[Ok(""), Ok(" ")]).read(&file), nothing(None));
+    assert_eq!(Reader::new(&[Ok(""), Err("no data for `tlh`")]).read(&file), nothing(Some("no data for `tlh`")));
 }

@@ -92,6 +92,12 @@ pub struct Ingest {
     pub extract_timeout_seconds: u64,
     /// Most memory of the extraction worker in bytes, 268,435,456 (256 MiB) upward.
     pub extract_memory_bytes: u64,
+    /// Whether PDF pages without a text layer are read by `ocr_program`, where it is installed.
+    pub ocr: bool,
+    /// Tesseract: its name in the folders of `PATH`, or its path.
+    pub ocr_program: String,
+    /// Languages of such pages as tesseract names them, joined by `+`.
+    pub ocr_languages: String,
     /// Whether symbolic links inside an ingested folder are followed.
     pub follow_symlinks: bool,
     /// Whether files and folders whose name begins with a dot are read.
@@ -111,6 +117,9 @@ impl Default for Ingest {
             isolation: Isolation::Worker,
             extract_timeout_seconds: 60,
             extract_memory_bytes: 2 << 30,
+            ocr: true,
+            ocr_program: "tesseract".into(),
+            ocr_languages: "eng".into(),
             follow_symlinks: false,
             include_hidden: false,
             include: Vec::new(),
@@ -294,6 +303,7 @@ impl Config {
         range("ingest.max_pages", self.ingest.max_pages, 1, 1_000_000)?;
         range("ingest.extract_timeout_seconds", self.ingest.extract_timeout_seconds, 1, 3_600)?;
         range("ingest.extract_memory_bytes", self.ingest.extract_memory_bytes, 256 << 20, u64::MAX)?;
+        check_ocr_languages(&self.ingest.ocr_languages)?;
         check_globs("ingest.include", &self.ingest.include)?;
         check_globs("ingest.exclude", &self.ingest.exclude)?;
         range("chunk.max_tokens", self.chunk.max_tokens, 32, 8_192)?;
@@ -358,6 +368,20 @@ impl Config {
 
 fn default_value() -> serde_json::Value {
     serde_json::to_value(Config::default()).unwrap_or_default()
+}
+
+fn check_ocr_languages(languages: &str) -> Result<(), Error> {
+    let is_language = |name: &str| {
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && name.chars().next().is_some_and(|c| c.is_ascii_alphabetic())
+    };
+    if languages.split('+').all(is_language) {
+        return Ok(());
+    }
+    Err(Error::Config {
+        key: "ingest.ocr_languages".into(),
+        problem: format!("`{languages}` is no list of languages as tesseract names them; write eng or deu+eng"),
+    })
 }
 
 pub(crate) fn check_globs(key: &str, globs: &[String]) -> Result<(), Error> {

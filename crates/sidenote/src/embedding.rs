@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    path::PathBuf,
     sync::mpsc,
 };
 
@@ -25,6 +26,8 @@ pub(crate) enum Embedded<'k> {
     Chunks(usize),
     /// Files whose chunks all have theirs.
     Files(Vec<Prepared<'k>>),
+    /// So many pages of a file that is being read were pictures and have been recognised. Comes from the reading end.
+    Recognised(PathBuf, usize),
     /// It cannot go on.
     Failed(Error),
 }

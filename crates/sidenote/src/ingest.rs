@@ -78,6 +78,13 @@ pub enum IngestEvent<'a> {
         /// A clause.
         text: &'a str,
     },
+    /// A file that is being read has pages without a text layer, which takes seconds a page.
+    Recognised {
+        /// Absolute.
+        path: &'a Path,
+        /// Pages read by OCR so far.
+        pages: usize,
+    },
     /// How far it is.
     Progress {
         /// Files done.

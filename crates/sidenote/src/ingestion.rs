@@ -242,12 +242,14 @@ impl<'a> Run<'a> {
 
     fn read_all(&mut self, to_read: Vec<ToRead<'a>>, show: &mut Show<'_>) -> Result<(), Error> {
         let Ingestion { config, index, embedder, cancel, request } = *self.ingestion;
+        let (embedded, steps) = mpsc::sync_channel(EMBEDDED_AHEAD);
         let reader = FileReader {
             config,
             embedder,
             cancel,
             known: self.known,
             extractor: Extractor::new(&config.ingest)?,
+            storing: embedded.clone(),
             follow_moves: !request.keep_missing,
             moved: HashSet::new(),
         };
@@ -255,7 +257,6 @@ impl<'a> Run<'a> {
         let mut kept = Kept { committed: Instant::now(), since_seal: 0 };
         thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel(READ_AHEAD);
-            let (embedded, steps) = mpsc::sync_channel(EMBEDDED_AHEAD);
             let start = |name: &str| thread::Builder::new().name(name.into());
             let failed = |source| Error::Io { doing: "starting a thread".into(), source };
             start("sidenote-read").spawn_scoped(scope, move || reader.read_all(to_read, &sender)).map_err(failed)?;
@@ -278,6 +279,7 @@ impl<'a> Run<'a> {
                         }
                         self.keep_up(&mut kept, show)?;
                     }
+                    Embedded::Recognised(path, pages) => show(IngestEvent::Recognised { path: &path, pages }),
                     Embedded::Failed(error) => return Err(error),
                 }
             }

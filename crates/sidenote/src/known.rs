@@ -8,7 +8,7 @@ use std::{
 
 use sidenote_index::{DocumentId, Failure, Fingerprint, Index};
 
-use crate::{config::Ingest, error::Error, walk::Found};
+use crate::{config::Ingest, error::Error, ocr::Tesseract, walk::Found};
 
 /// A file that was read before.
 #[derive(Debug)]
@@ -94,8 +94,9 @@ impl Known {
 
 /// What decides, besides the file itself, whether it can be read.
 fn tried_with(limits: &Ingest) -> String {
+    let ocr = Tesseract::find(limits).map(|tesseract| tesseract.description()).unwrap_or_default();
     format!(
-        "{} {} {} {} {} {}",
+        "{} {} {} {} {} {} {ocr}",
         env!("CARGO_PKG_VERSION"),
         limits.max_file_bytes,
         limits.max_text_bytes,

@@ -43,6 +43,7 @@ mod ingest;
 mod ingestion;
 mod known;
 mod models;
+mod ocr;
 mod parts;
 mod passage;
 mod prompt;

@@ -14,6 +14,7 @@ use sidenote_text::{ChunkOptions, Document, TokenCounter, chunk_document, embedd
 
 use crate::{
     config::Config,
+    embedding::Embedded,
     known::{Known, KnownFile},
     walk::{self, Found},
     worker::Extractor,
@@ -70,6 +71,8 @@ pub(crate) struct FileReader<'a> {
     pub(crate) cancel: &'a CancelToken,
     pub(crate) known: &'a Known,
     pub(crate) extractor: Extractor,
+    /// The storing end, for what is worth showing while a file takes long.
+    pub(crate) storing: mpsc::SyncSender<Embedded<'a>>,
     /// Whether a file that is gone may give its documents to a new one with its content.
     pub(crate) follow_moves: bool,
     /// Files that gave theirs.
@@ -124,7 +127,10 @@ impl<'a> FileReader<'a> {
             }
         }
         let name = found.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let extracted = self.extractor.extract(&name, &bytes, self.cancel).map_err(for_good)?;
+        // Where the other end is busy, it shows the next page.
+        let (storing, path) = (&self.storing, &found.path);
+        let on_page = |pages| drop(storing.try_send(Embedded::Recognised(path.clone(), pages)));
+        let extracted = self.extractor.extract(&name, &bytes, self.cancel, &on_page).map_err(for_good)?;
         drop(bytes);
         let documents = extracted.documents.into_iter().map(|document| self.cut(document)).collect();
         Ok(Content::Read(Box::new(Read { sha256, documents, warnings: extracted.warnings })))

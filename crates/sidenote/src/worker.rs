@@ -5,9 +5,11 @@
 //! time; it is killed and replaced when it exceeds its time, dies, or speaks nonsense.
 //!
 //! A message is a little-endian `u64` length and that many bytes. A request is two messages, a [`Request`] as JSON and
-//! the file; a reply is one, a `Result<Extracted, ExtractError>` as JSON.
+//! the file; a reply is one, [`FromWorker::Done`] as JSON. Before it the worker may ask for pages to be recognised, because it
+//! can start no program: [`FromWorker::Page`] as JSON and the pixels go out, a [`Recognised`] as JSON comes in.
 
 use std::{
+    cell::{Cell, RefCell},
     io::{self, Read, Write},
     path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
@@ -21,12 +23,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use sidenote_model::CancelToken;
-use sidenote_text::{ExtractError, ExtractLimits, Extracted, SourceFile};
+use sidenote_text::{ExtractError, ExtractLimits, Extracted, PageImage, RecognisedLine, Recogniser, SourceFile};
 
 use crate::{
     cage,
     config::{Ingest, Isolation},
     error::Error,
+    ocr::{self, Tesseract},
 };
 
 /// Set for a process that is to be an extraction worker; its value is the memory limit in bytes.
@@ -37,10 +40,11 @@ static MAIN_PASSES_HERE: AtomicBool = AtomicBool::new(false);
 
 /// Call first thing in `main` of a program that embeds sidenote.
 ///
-/// Returns at once in an ordinary process. In a process that the engine started as its extraction worker, or to try a model
-/// file that it has not met before, it does that work and never returns.
+/// Returns at once in an ordinary process. In a process that the engine started as its extraction worker, to run tesseract, or
+/// to try a model file that it has not met before, it does that work and never returns.
 pub fn worker_main() {
     MAIN_PASSES_HERE.store(true, Ordering::Relaxed);
+    ocr::helper_main();
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|argument| argument == "--probe-gguf")
         && let Some(path) = arguments.next()
@@ -73,32 +77,81 @@ struct Request {
     max_text_bytes: usize,
     max_pages: usize,
     timeout_seconds: u64,
+    /// Whether pages without a text layer may be sent.
+    can_recognise: bool,
 }
 
 type Reply = Result<Extracted, ExtractError>;
+
+#[derive(Serialize, Deserialize)]
+enum FromWorker {
+    Done(Reply),
+    /// A page to be recognised; its pixels follow.
+    Page {
+        width: u32,
+        height: u32,
+        dpi: u32,
+    },
+}
+
+type Recognised = Result<Vec<RecognisedLine>, String>;
 
 fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
     while let Some(header) = receive(input, u64::MAX)? {
         let request: Request = serde_json::from_slice(&header)?;
         let Some(bytes) = receive(input, u64::MAX)? else { return Ok(()) };
         // The parent kills a worker that is late; a worker whose parent was killed must not run on for ever.
-        let (done, late) = mpsc::channel::<()>();
+        let (alive, signs_of_life) = mpsc::channel::<()>();
         let patience = Duration::from_secs(request.timeout_seconds.saturating_mul(2));
         thread::spawn(move || {
-            if late.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
-                std::process::abort();
+            loop {
+                match signs_of_life.recv_timeout(patience) {
+                    Ok(()) => {}
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                    Err(mpsc::RecvTimeoutError::Timeout) => std::process::abort(),
+                }
             }
         });
-        let reply: Reply = extract_here(&request, &bytes);
-        drop(done);
-        send(output, &serde_json::to_vec(&reply)?)?;
+        let parent = Parent { pipes: RefCell::new((&mut *input, &mut *output)), alive };
+        let reply = extract_here(&request, &bytes, request.can_recognise.then_some(&parent as &dyn Recogniser));
+        drop(parent);
+        send(output, &serde_json::to_vec(&FromWorker::Done(reply))?)?;
     }
     Ok(())
 }
 
-fn extract_here(request: &Request, bytes: &[u8]) -> Reply {
+fn extract_here(request: &Request, bytes: &[u8], recogniser: Option<&dyn Recogniser>) -> Reply {
     let limits = ExtractLimits { max_text_bytes: request.max_text_bytes, max_pages: request.max_pages };
-    sidenote_text::extract(&SourceFile { name: &request.name, bytes }, &limits)
+    let source = SourceFile { name: &request.name, bytes };
+    match recogniser {
+        Some(recogniser) => sidenote_text::extract_recognising(&source, &limits, recogniser),
+        None => sidenote_text::extract(&source, &limits),
+    }
+}
+
+/// The parent, as the worker sees it: somebody who can have pages recognised.
+struct Parent<'a, I, O> {
+    pipes: RefCell<(&'a mut I, &'a mut O)>,
+    /// A page takes the parent its time, and the next one to be drawn begins its own.
+    alive: mpsc::Sender<()>,
+}
+
+impl<I: Read, O: Write> Recogniser for Parent<'_, I, O> {
+    fn recognise(&self, page: &PageImage) -> Recognised {
+        let _ = self.alive.send(());
+        let mut pipes = self.pipes.borrow_mut();
+        let (input, output) = &mut *pipes;
+        let mut ask = || -> io::Result<Recognised> {
+            let header = FromWorker::Page { width: page.width, height: page.height, dpi: page.dpi };
+            send(*output, &serde_json::to_vec(&header)?)?;
+            send(*output, &page.grey)?;
+            let reply = receive(*input, u64::MAX)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            Ok(serde_json::from_slice(&reply)?)
+        };
+        let reply = ask().unwrap_or_else(|error| Err(format!("its picture could not be handed on: {error}")));
+        let _ = self.alive.send(());
+        reply
+    }
 }
 
 fn send(output: &mut impl Write, message: &[u8]) -> io::Result<()> {
@@ -131,7 +184,26 @@ fn receive(input: &mut impl Read, limit: u64) -> io::Result<Option<Vec<u8>>> {
 pub(crate) struct Extractor {
     program: Option<PathBuf>,
     limits: Ingest,
+    tesseract: Option<Tesseract>,
     worker: Option<Worker>,
+}
+
+/// Who reads the pages that are pictures, for one file.
+struct Reader<'a> {
+    tesseract: &'a Tesseract,
+    cancel: &'a CancelToken,
+    /// Is told how many pages were read so far.
+    on_page: &'a dyn Fn(usize),
+    pages: Cell<usize>,
+}
+
+impl Recogniser for Reader<'_> {
+    fn recognise(&self, page: &PageImage) -> Recognised {
+        let recognised = self.tesseract.recognise(page, self.cancel);
+        self.pages.set(self.pages.get() + 1);
+        (self.on_page)(self.pages.get());
+        recognised
+    }
 }
 
 impl Extractor {
@@ -151,29 +223,39 @@ impl Extractor {
                 })
             })?),
         };
-        Ok(Self { program, limits: limits.clone(), worker: None })
+        Ok(Self { program, limits: limits.clone(), tesseract: Tesseract::find(limits), worker: None })
     }
 
-    /// Extracts one file; `name` is its file name, for the format.
+    /// Extracts one file; `name` is its file name, for the format. `on_page` is told how many of its pages were recognised.
     ///
     /// # Errors
     /// A clause for the report: what is wrong with this file. Other files are not concerned.
-    pub(crate) fn extract(&mut self, name: &str, bytes: &[u8], cancel: &CancelToken) -> Result<Extracted, String> {
+    pub(crate) fn extract(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        cancel: &CancelToken,
+        on_page: &dyn Fn(usize),
+    ) -> Result<Extracted, String> {
+        let reader =
+            self.tesseract.as_ref().map(|tesseract| Reader { tesseract, cancel, on_page, pages: Cell::new(0) });
+        let reader = reader.as_ref().map(|reader| reader as &dyn Recogniser);
         let request = Request {
             name: name.to_owned(),
             max_text_bytes: self.limits.max_text_bytes,
             max_pages: self.limits.max_pages,
             timeout_seconds: self.limits.extract_timeout_seconds,
+            can_recognise: reader.is_some(),
         };
         let Some(program) = &self.program else {
-            return extract_here(&request, bytes).map_err(|error| error.to_string());
+            return extract_here(&request, bytes, reader).map_err(|error| error.to_string());
         };
         let mut worker = match self.worker.take() {
             Some(worker) => worker,
             None => Worker::start(program, &self.limits)
                 .map_err(|error| format!("the extraction worker could not be started: {error}"))?,
         };
-        match worker.ask(&request, bytes, Duration::from_secs(self.limits.extract_timeout_seconds), cancel) {
+        match worker.ask(&request, bytes, reader, cancel) {
             Ok(reply) => {
                 self.worker = Some(worker);
                 reply.map_err(|error| error.to_string())
@@ -231,24 +313,48 @@ impl Worker {
         &mut self,
         request: &Request,
         bytes: &[u8],
-        patience: Duration,
+        reader: Option<&dyn Recogniser>,
         cancel: &CancelToken,
     ) -> Result<Reply, WorkerFailure> {
+        let patience = Duration::from_secs(request.timeout_seconds);
         let header = serde_json::to_vec(request).map_err(|_| WorkerFailure::Nonsense)?;
         // A worker reads its request whole before it works, so writing cannot wait for it to finish.
         send(&mut self.input, &header).map_err(|_| WorkerFailure::Gone)?;
         send(&mut self.input, bytes).map_err(|_| WorkerFailure::Gone)?;
+        let mut pages = 0;
+        loop {
+            // Every page that has to be drawn has the time of a file.
+            let message = self.next_message(patience, cancel)?;
+            let (width, height, dpi) = match serde_json::from_slice(&message) {
+                Ok(FromWorker::Done(reply)) => return Ok(reply),
+                Ok(FromWorker::Page { width, height, dpi }) => (width, height, dpi),
+                Err(_) => return Err(WorkerFailure::Nonsense),
+            };
+            let grey = self.next_message(patience, cancel)?;
+            pages += 1;
+            let is_sound = u64::from(width) * u64::from(height) == grey.len() as u64;
+            let Some(reader) = reader.filter(|_| is_sound) else { return Err(WorkerFailure::Nonsense) };
+            let recognised = if pages > request.max_pages {
+                Err(format!("more than {} pages are pictures (`ingest.max_pages`)", request.max_pages))
+            } else {
+                reader.recognise(&PageImage { width, height, dpi, grey })
+            };
+            let reply = serde_json::to_vec(&recognised).map_err(|_| WorkerFailure::Nonsense)?;
+            send(&mut self.input, &reply).map_err(|_| WorkerFailure::Gone)?;
+        }
+    }
+
+    fn next_message(&self, patience: Duration, cancel: &CancelToken) -> Result<Vec<u8>, WorkerFailure> {
         let asked = Instant::now();
-        let message = loop {
+        loop {
             match self.replies.recv_timeout(LOOK_FOR_STOP.min(patience)) {
-                Ok(message) => break message,
+                Ok(message) => return Ok(message),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(WorkerFailure::Gone),
                 Err(mpsc::RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(WorkerFailure::Stopped),
                 Err(mpsc::RecvTimeoutError::Timeout) if asked.elapsed() >= patience => return Err(WorkerFailure::Late),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
             }
-        };
-        serde_json::from_slice(&message).map_err(|_| WorkerFailure::Nonsense)
+        }
     }
 
     /// Ends a worker that failed and says why, for the report.
@@ -299,14 +405,20 @@ mod tests {
 
     #[test]
     fn a_request_and_its_reply_cross_the_pipe_whole() {
-        let request = Request { name: "a.md".into(), max_text_bytes: 1 << 20, max_pages: 10, timeout_seconds: 5 };
+        let request = Request {
+            name: "a.md".into(),
+            max_text_bytes: 1 << 20,
+            max_pages: 10,
+            timeout_seconds: 5,
+            can_recognise: true,
+        };
         let mut input = Vec::new();
         send(&mut input, &serde_json::to_vec(&request).unwrap()).unwrap();
         send(&mut input, b"# Travel\n\nThe head of finance approves.\n").unwrap();
         let mut output = Vec::new();
         serve(&mut input.as_slice(), &mut output).unwrap();
-        let reply: Reply =
-            serde_json::from_slice(&receive(&mut output.as_slice(), u64::MAX).unwrap().unwrap()).unwrap();
+        let reply = serde_json::from_slice(&receive(&mut output.as_slice(), u64::MAX).unwrap().unwrap()).unwrap();
+        let FromWorker::Done(reply) = reply else { panic!("a page without a picture") };
         assert_eq!(reply.unwrap().documents[0].text, "# Travel\n\nThe head of finance approves.\n");
     }
 

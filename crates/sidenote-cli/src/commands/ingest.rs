@@ -84,6 +84,10 @@ pub(super) fn show(event: &IngestEvent<'_>, progress: &mut Progress, output: &Ou
             let what = format!("{files_done}/{files_total} files, {rate:.0} chunks/s");
             progress.update(bytes_done, bytes_total, &what);
         }
+        IngestEvent::Recognised { path, pages } => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            progress.within(&one_line(&format!("{name}: {} read by OCR", counted(pages as u64, "page"))));
+        }
         IngestEvent::Reembedding { from, to, chunks_done, chunks_total } => {
             let what =
                 format!("{chunks_done}/{chunks_total} chunks embedded anew with {to}; until then {from} answers");
