@@ -163,28 +163,33 @@ impl IndexWriter {
     /// [`IndexError::BadDocument`], [`IndexError::BadVector`], [`IndexError::MissingVector`], [`IndexError::NoModel`]:
     /// then nothing was changed.
     pub fn put(&mut self, document: &NewDocument, chunks: &[NewChunk]) -> Result<(DocumentId, PutReport), IndexError> {
-        let (writer, rows) = (self.writer()?, vec![PutRows::check(document, chunks)?]);
+        let (writer, rows) = (self.writer()?, vec![vec![PutRows::check(document, chunks)?]]);
         let stored = self.inner.sqlite.wait(async move { writer.put(rows, false).await })?;
         stored.into_iter().next().ok_or(IndexError::Stopped)
     }
 
-    /// Stores a file, which gives one document or several (itself, attachments, members), in one transaction: as
-    /// [`IndexWriter::put`], and other documents of the same collection and path go. All must have the same of both.
+    /// Stores files, each of which gives one document or several (itself, attachments, members), in one transaction: as
+    /// [`IndexWriter::put`], and other documents of a file's collection and path go. All of a file must have the same of
+    /// both. A transaction waits for the disk, so small files are best stored many at a time.
     ///
     /// # Errors
     /// As [`IndexWriter::put`].
-    pub fn put_file(
+    pub fn put_files<'d>(
         &mut self,
-        documents: &[(NewDocument, Vec<NewChunk>)],
+        files: impl IntoIterator<Item = &'d [(NewDocument, Vec<NewChunk>)]>,
     ) -> Result<Vec<(DocumentId, PutReport)>, IndexError> {
-        let mut rows = Vec::with_capacity(documents.len());
-        for (document, chunks) in documents {
-            let first = &documents[0].0;
-            if (&document.collection, &document.path) != (&first.collection, &first.path) {
-                let reason = format!("it is stored together with `{}`, another file", first.path.display());
-                return Err(IndexError::BadDocument { path: document.path.clone(), reason });
+        let mut rows = Vec::new();
+        for documents in files {
+            let mut file = Vec::with_capacity(documents.len());
+            for (document, chunks) in documents {
+                let first = &documents[0].0;
+                if (&document.collection, &document.path) != (&first.collection, &first.path) {
+                    let reason = format!("it is stored together with `{}`, another file", first.path.display());
+                    return Err(IndexError::BadDocument { path: document.path.clone(), reason });
+                }
+                file.push(PutRows::check(document, chunks)?);
             }
-            rows.push(PutRows::check(document, chunks)?);
+            rows.push(file);
         }
         let writer = self.writer()?;
         self.inner.sqlite.wait(async move { writer.put(rows, true).await })

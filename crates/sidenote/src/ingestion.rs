@@ -25,7 +25,7 @@ use crate::{
     ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest},
     known::{Known, KnownFile},
     models::model_info,
-    reading::{Content, FileReader, Prepared, Read, ToRead, chunk_options},
+    reading::{Content, FileReader, Prepared, ToRead, chunk_options},
     reembed::Reembedding,
     walk::{Found, Walk, walk_files},
     worker::Extractor,
@@ -169,6 +169,9 @@ impl Ingestion<'_> {
     }
 }
 
+/// A file as it is stored: its documents and their chunks.
+type FileDocuments = Vec<(NewDocument, Vec<NewChunk>)>;
+
 /// How far it is.
 #[derive(Clone, Copy, Default)]
 struct Progress {
@@ -271,12 +274,7 @@ impl<'a> Run<'a> {
                         show(self.progress.event());
                     }
                     Embedded::Files(files) => {
-                        for prepared in files {
-                            self.progress.files_done += 1;
-                            self.progress.bytes_done += prepared.found.size;
-                            self.store(prepared, show)?;
-                            show(self.progress.event());
-                        }
+                        self.store(files, show)?;
                         self.keep_up(&mut kept, show)?;
                     }
                     Embedded::Recognised(path, pages) => show(IngestEvent::Recognised { path: &path, pages }),
@@ -301,7 +299,32 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn store(&mut self, prepared: Prepared<'_>, show: &mut Show<'_>) -> Result<(), Error> {
+    /// Stores what was read, all of it in one transaction, then says of each file what became of it.
+    fn store(&mut self, mut files: Vec<Prepared<'_>>, show: &mut Show<'_>) -> Result<(), Error> {
+        let documents: Vec<FileDocuments> = files.iter_mut().map(|file| self.take_documents(file)).collect();
+        self.writer.put_files(documents.iter().map(Vec::as_slice))?;
+        for (prepared, documents) in files.into_iter().zip(&documents) {
+            self.progress.files_done += 1;
+            self.progress.bytes_done += prepared.found.size;
+            self.settle(prepared, documents, show)?;
+            show(self.progress.event());
+        }
+        Ok(())
+    }
+
+    /// What a file gave, as it is stored; nothing of a file that was not read.
+    fn take_documents(&self, file: &mut Prepared<'_>) -> FileDocuments {
+        let Ok(Content::Read(read)) = &mut file.result else { return Vec::new() };
+        let fingerprint = self.fingerprint(&file.found, read.sha256);
+        let collection = &self.ingestion.request.collection;
+        std::mem::take(&mut read.documents)
+            .into_iter()
+            .map(|(document, chunks)| (new_document(collection, &file.found, fingerprint, document), chunks))
+            .collect()
+    }
+
+    /// Stores what is left to store of a file, and says what became of it.
+    fn settle(&mut self, prepared: Prepared<'_>, documents: &FileDocuments, show: &mut Show<'_>) -> Result<(), Error> {
         let Prepared { found, known, result } = prepared;
         let collection = &self.ingestion.request.collection;
         let (outcome, chunks) = match result {
@@ -324,10 +347,10 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
             Ok(Content::Read(read)) => {
-                for warning in read.warnings.iter().chain(read.documents.iter().flat_map(|(it, _)| &it.warnings)) {
+                for warning in read.warnings.iter().chain(documents.iter().flat_map(|(it, _)| &it.warnings)) {
                     show(IngestEvent::Warning { path: &found.path, text: warning });
                 }
-                let chunks = self.put(&found, *read)?;
+                let chunks = documents.iter().map(|(_, chunks)| chunks.len()).sum();
                 self.report.chunks += chunks;
                 if known.is_some() {
                     self.report.updated += 1;
@@ -344,18 +367,6 @@ impl<'a> Run<'a> {
         };
         show(IngestEvent::File { path: &found.path, outcome, chunks });
         Ok(())
-    }
-
-    /// Stores what a file gave, in place of what it gave before; returns its number of chunks.
-    fn put(&mut self, found: &Found, read: Read) -> Result<usize, Error> {
-        let fingerprint = self.fingerprint(found, read.sha256);
-        let collection = &self.ingestion.request.collection;
-        let documents = read.documents.into_iter();
-        let documents: Vec<(NewDocument, Vec<NewChunk>)> = documents
-            .map(|(document, chunks)| (new_document(collection, found, fingerprint, document), chunks))
-            .collect();
-        self.writer.put_file(&documents)?;
-        Ok(documents.iter().map(|(_, chunks)| chunks.len()).sum())
     }
 
     fn fail(

@@ -158,19 +158,22 @@ pub(crate) fn unit_vector(vector: &[f32]) -> Result<Vec<f32>, IndexError> {
 }
 
 impl Writer {
-    /// Stores documents, each in place of the one with the same name. With `whole_file` the other parts of their files go.
+    /// Stores the documents of files, each in place of the one with the same name. With `whole_files` the other parts of the
+    /// files go.
     pub(crate) async fn put(
         &self,
-        documents: Vec<PutRows>,
-        whole_file: bool,
+        files: Vec<Vec<PutRows>>,
+        whole_files: bool,
     ) -> Result<Vec<(DocumentId, PutReport)>, IndexError> {
         let mut transaction = self.begin().await?;
-        let mut stored = Vec::with_capacity(documents.len());
-        for rows in &documents {
-            stored.push(self.put_rows(&mut transaction, rows).await?);
-        }
-        if let Some(file) = documents.first().filter(|_| whole_file) {
-            let kept = json_ids(stored.iter().map(|(id, _)| id.0));
+        let mut stored = Vec::new();
+        for documents in &files {
+            let first = stored.len();
+            for rows in documents {
+                stored.push(self.put_rows(&mut transaction, rows).await?);
+            }
+            let Some(file) = documents.first().filter(|_| whole_files) else { continue };
+            let kept = json_ids(stored.iter().skip(first).map(|(id, _)| id.0));
             let gone: Vec<i64> = sqlx::query_scalar(
                 "SELECT d.id FROM documents d JOIN collections c ON c.id = d.collection_id \
                  WHERE c.name = ? AND d.path = ? AND d.id NOT IN (SELECT value FROM json_each(?))",
