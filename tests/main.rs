@@ -8,6 +8,7 @@ mod cli {
     mod care;
     mod configuration;
     mod documents;
+    mod eval;
     mod failures;
     mod help;
     mod hostile;

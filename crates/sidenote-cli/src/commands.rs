@@ -7,6 +7,8 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod documents;
+pub(crate) mod eval;
+pub(crate) mod eval_init;
 pub(crate) mod export;
 pub(crate) mod ingest;
 pub(crate) mod models;

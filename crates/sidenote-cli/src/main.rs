@@ -20,7 +20,7 @@ use sidenote::CancelToken;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
-    args::{Command, CommandLine, GlobalArgs},
+    args::{Command, CommandLine, EvalCommand, GlobalArgs},
     commands::Session,
     exit::{Exit, Failure, explain, is_broken_pipe},
     format::PathNames,
@@ -83,6 +83,8 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
         Command::Backup(args) => commands::backup::save(&session, args),
         Command::Restore(args) => commands::backup::bring_back(&session, args),
         Command::Export(args) => commands::export::run(&session, args),
+        Command::Eval(EvalCommand::Retrieval(args)) => commands::eval::run(&session, args),
+        Command::Eval(EvalCommand::Init(args)) => commands::eval_init::run(&session, args),
         Command::Models(command) => commands::models::run(&session, command),
         Command::Config => commands::config::run(&session),
         Command::Completions(args) => commands::completions::run(&session.output, args),

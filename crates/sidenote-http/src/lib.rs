@@ -15,6 +15,7 @@ pub use schema::{Schema, schemas};
 pub use wire::{
     Answer, AnswerMillis, AnswerTokens, AskEvent, BackupReport, Check, Citation, CollectionStatus, CompactReport,
     Completions, ConfigReport, ConfigSetting, DoctorReport, Document, DocumentList, ErrorBody, ErrorReport,
-    ExportReport, ExportedChunk, ExportedDocument, FailedFile, Hit, IngestReport, KvStatus, LeftOut, ModelFile,
-    ModelList, ModelRow, ModelsStatus, RemoveReport, SearchMillis, SearchReport, Sentence, Span, Status,
+    EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport, ExportReport, ExportedChunk, ExportedDocument,
+    FailedFile, Hit, IngestReport, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus, RemoveReport,
+    SearchMillis, SearchReport, Sentence, Span, Status,
 };

@@ -24,6 +24,8 @@ pub fn schemas() -> Vec<Schema> {
         schema::<wire::DoctorReport>("doctor"),
         schema::<wire::DocumentList>("documents"),
         schema::<wire::ErrorReport>("error"),
+        schema::<wire::EvalReport>("eval"),
+        schema::<wire::EvalSetReport>("eval_init"),
         schema::<wire::AskEvent>("event"),
         schema::<wire::ExportReport>("export"),
         schema::<wire::ExportedDocument>("exported_document"),

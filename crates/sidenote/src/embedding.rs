@@ -79,17 +79,23 @@ impl ChunkEmbedder<'_> {
             if self.cancel.is_cancelled() {
                 return Ok(false);
             }
-            let texts: Vec<String> = some.iter().map(|new| new.chunk.embedded_text()).collect();
-            let vectors = self.embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
-            for (new, vector) in some.iter_mut().zip(vectors) {
-                new.vector = Some(vector);
-            }
-            if done.send(Embedded::Chunks(texts.len())).is_err() {
+            give_vectors(self.embedder, some)?;
+            if done.send(Embedded::Chunks(some.len())).is_err() {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+}
+
+/// Embeds chunks, [`EMBED_AT_A_TIME`] of them at the most.
+pub(crate) fn give_vectors(embedder: &dyn Embedder, chunks: &mut [&mut NewChunk]) -> Result<(), Error> {
+    let texts: Vec<String> = chunks.iter().map(|new| new.chunk.embedded_text()).collect();
+    let vectors = embedder.embed(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+    for (new, vector) in chunks.iter_mut().zip(vectors) {
+        new.vector = Some(vector);
+    }
+    Ok(())
 }
 
 fn chunks_of<'p>(prepared: &'p mut Prepared<'_>) -> impl Iterator<Item = &'p mut NewChunk> + use<'p> {

@@ -16,6 +16,7 @@ use crate::{
     config::{Config, SearchMode, VectorIndexKind},
     document::Document,
     error::{Error, ErrorKind},
+    eval::{self, EvalEvent, EvalReport, EvalRequest},
     ingest::{FailedFile, IngestEvent, IngestReport, IngestRequest},
     ingestion::Ingestion,
     models,
@@ -224,6 +225,22 @@ impl Engine {
         }
         let now = index.embedding_model()?;
         if now == before { done } else { work(now.as_ref()) }
+    }
+
+    /// Measures retrieval on a set of documents, queries and judgements, with the configuration of this engine. Its data folder
+    /// is to be one for this set alone: the documents of the set replace what is there, and stay for the next time.
+    ///
+    /// # Errors
+    /// [`Error::EvalSet`] names the file and the line of the set; the others are those of an ingest and a search.
+    pub fn eval_retrieval(
+        &self,
+        request: &EvalRequest,
+        progress: &mut dyn FnMut(EvalEvent),
+        cancel: &CancelToken,
+    ) -> Result<EvalReport, Error> {
+        let embedder = self.embedder()?;
+        let index = self.index_or_create()?;
+        eval::measure(self.config(), &index, &*embedder, request, progress, cancel)
     }
 
     /// Reads every byte of the data folder and holds the stores against each other; with `repair`, makes anew what can be

@@ -18,6 +18,14 @@ pub enum Error {
         /// What is wrong with its value.
         problem: String,
     },
+    /// A set of documents, queries and judgements that cannot be measured with. The user's to mend.
+    #[error("`{}`: {reason}", path.display())]
+    EvalSet {
+        /// The file of the set.
+        path: PathBuf,
+        /// What is wrong with it, and in which line.
+        reason: String,
+    },
     /// None of the paths to ingest could be looked at. The user's to mend.
     #[error("nothing to ingest: `{}`: {reason}", path.display())]
     NothingToIngest {
@@ -137,7 +145,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config { .. } => ErrorKind::Config,
-            Self::NothingToIngest { .. } => ErrorKind::Usage,
+            Self::NothingToIngest { .. } | Self::EvalSet { .. } => ErrorKind::Usage,
             Self::QuestionTooLong { .. } => ErrorKind::QuestionTooLong,
             Self::NothingIngested { .. } => ErrorKind::NothingIngested,
             Self::NoRoom { .. } => ErrorKind::DiskFull,
@@ -154,6 +162,10 @@ impl Error {
         match self {
             Self::Config { .. } => Some("`sidenote config` prints every key with its value".into()),
             Self::NothingToIngest { .. } => Some("name a file or a folder that exists".into()),
+            Self::EvalSet { .. } => Some(
+                "a set is a folder with corpus.jsonl, queries.jsonl and qrels.tsv; `sidenote eval init` makes one"
+                    .into(),
+            ),
             Self::QuestionTooLong { .. } => Some("ask a shorter question, or raise `llm.context_tokens`".into()),
             Self::NothingIngested { .. } => Some("`sidenote ingest FOLDER` makes a folder searchable".into()),
             Self::NoRoom { .. } => Some("make room, ingest fewer files, or name another folder with `--data`".into()),
@@ -168,9 +180,10 @@ impl Error {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most errors are about no file")]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::NothingToIngest { path, .. } | Self::NothingIngested { path } | Self::NoRoom { path, .. } => {
-                Some(path)
-            }
+            Self::NothingToIngest { path, .. }
+            | Self::EvalSet { path, .. }
+            | Self::NothingIngested { path }
+            | Self::NoRoom { path, .. } => Some(path),
             Self::Index(
                 IndexError::NewerVersion { path, .. }
                 | IndexError::Damaged { path, .. }
