@@ -88,3 +88,36 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn a_search_is_narrowed_by_language_format_and_date() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    let english = "The heron nests in the old tower of the mill, and nobody is allowed to climb it before the summer.";
+    let german = "Der Reiher (heron) nistet im alten Turm der Muehle, und niemand darf vor dem Sommer hinaufsteigen.";
+    sandbox.write("heron.md", format!("# Heron\n\n{english}\n"));
+    sandbox.write("reiher.txt", german);
+    let mail = format!("From: a@example.org\nSubject: heron\nDate: Thu, 27 Mar 2025 10:00:00 +0000\n\n{english}\n");
+    sandbox.write("heron.eml", mail);
+    sandbox.ingest();
+    let names = |flags: &[&str]| -> Vec<String> {
+        let (_, report) = sandbox.json(["search", "heron"].iter().chain(flags));
+        let hits = report["hits"].as_array().unwrap();
+        let name =
+            |hit: &serde_json::Value| hit["document"]["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let mut names: Vec<String> = hits.iter().map(name).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    assert_eq!(names(&[]), ["heron.eml", "heron.md", "reiher.txt"]);
+    assert_eq!(names(&["--lang", "de"]), ["reiher.txt"]);
+    assert_eq!(names(&["--lang", "DE", "--lang", "en"]), ["heron.eml", "heron.md", "reiher.txt"]);
+    assert_eq!(names(&["--type", "markdown", "--type", "email"]), ["heron.eml", "heron.md"]);
+    assert_eq!(names(&["--since", "2025-03-27", "--before", "2025-03-28"]), ["heron.eml"]);
+    assert_eq!(names(&["--before", "2025-03-27"]), [] as [&str; 0]);
+    for flags in [["--lang", "german"], ["--type", "paper"], ["--since", "2025-02-30"], ["--since", "soon"]] {
+        let run = sandbox.run(["search", "heron"].iter().chain(&flags));
+        assert_eq!(run.code, 2, "{run:?}");
+    }
+    assert!(sandbox.run(["search", "heron", "--type", "paper"]).stderr.contains("markdown, text, html, pdf"));
+}

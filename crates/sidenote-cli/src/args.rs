@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+use sidenote::Format;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -130,6 +131,59 @@ pub(crate) struct IngestArgs {
     pub(crate) retry: bool,
 }
 
+/// Which documents a search looks at.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Which documents")]
+pub(crate) struct FilterArgs {
+    /// Only documents under this file or folder
+    #[arg(long, value_name = "PATH")]
+    pub(crate) under: Option<PathBuf>,
+
+    /// Only documents in this language, such as de; may be given several times
+    #[arg(long, value_name = "CODE", value_parser = language_code)]
+    pub(crate) lang: Vec<String>,
+
+    /// Only documents of this format, such as pdf or email; may be given several times
+    #[arg(long = "type", value_name = "FORMAT", value_parser = format_of)]
+    pub(crate) formats: Vec<Format>,
+
+    /// Only documents of this day or later, by their own date, else their file's
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = start_of_day)]
+    pub(crate) since: Option<i64>,
+
+    /// Only documents from before this day
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = start_of_day)]
+    pub(crate) before: Option<i64>,
+}
+
+fn language_code(text: &str) -> Result<String, String> {
+    let code = text.to_lowercase();
+    if matches!(code.len(), 2 | 3) && code.chars().all(|c| c.is_ascii_lowercase()) {
+        return Ok(code);
+    }
+    Err("write a code of two or three letters (ISO 639), such as de; `sidenote documents --json` shows each one's"
+        .to_owned())
+}
+
+fn format_of(text: &str) -> Result<Format, String> {
+    let name = serde_json::Value::from(text.to_lowercase());
+    serde_json::from_value(name).map_err(|error| {
+        // Serde lists what there is.
+        let list = error.to_string();
+        let list = list.split("expected one of ").nth(1).unwrap_or_default().replace('`', "");
+        format!("formats are {list}")
+    })
+}
+
+/// Midnight in UTC, in milliseconds since 1970.
+fn start_of_day(text: &str) -> Result<i64, String> {
+    humantime::parse_rfc3339_weak(&format!("{text}T00:00:00"))
+        .ok()
+        .filter(|_| text.len() == 10)
+        .and_then(|time| i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok())
+        .ok_or_else(|| "write a day such as 2025-03-27".to_owned())
+}
+
 /// `sidenote ask`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -148,9 +202,8 @@ pub(crate) struct AskArgs {
     #[arg(long, requires = "json")]
     pub(crate) stream: bool,
 
-    /// Only documents under this file or folder
-    #[arg(long, value_name = "PATH")]
-    pub(crate) under: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 
     /// Most tokens of the answer
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(8..=4096))]
@@ -176,9 +229,8 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_enum)]
     pub(crate) mode: Option<Mode>,
 
-    /// Only documents under this file or folder
-    #[arg(long, value_name = "PATH")]
-    pub(crate) under: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 /// A ranking.
@@ -250,7 +302,7 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvalCommand {
     /// Rank a set's documents for its queries, by words, by meaning and by both
-    Retrieval(EvalRetrievalArgs),
+    Retrieval(Box<EvalRetrievalArgs>),
     /// Make a set from the documents that are ingested, with questions of one's own
     Init(EvalInitArgs),
 }
@@ -277,6 +329,9 @@ pub(crate) struct EvalRetrievalArgs {
     /// Only queries whose field has this value, such as lang=en
     #[arg(long, value_name = "FIELD=VALUE", value_parser = field_and_value)]
     pub(crate) only: Option<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 
     /// Only so many queries, drawn with --seed
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]

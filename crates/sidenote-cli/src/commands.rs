@@ -19,9 +19,9 @@ pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
 
-use sidenote::{CancelToken, Engine};
+use sidenote::{CancelToken, Engine, Filter};
 
-use crate::{output::Output, settings::Settings};
+use crate::{args::FilterArgs, output::Output, settings::Settings};
 
 /// What every command works with.
 pub(crate) struct Session {
@@ -42,6 +42,19 @@ impl Session {
     /// When the settings do not fit together.
     pub(crate) fn engine(&self) -> Result<Engine, sidenote::Error> {
         Engine::open(self.settings.config.clone())
+    }
+
+    /// Which documents were asked for.
+    pub(crate) fn filter(&self, args: &FilterArgs) -> Filter {
+        Filter {
+            collection: self.collection.clone(),
+            path_prefix: args.under.as_deref().map(absolute),
+            languages: args.lang.clone(),
+            formats: args.formats.clone(),
+            dated_from_unix_ms: args.since,
+            dated_before_unix_ms: args.before,
+            documents: None,
+        }
     }
 }
 

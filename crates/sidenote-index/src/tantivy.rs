@@ -10,10 +10,12 @@
 //! - An update is a delete and an add, in that order, in one commit. `delete_term` works on indexed fields only.
 //! - Dropping the writer abandons merges that are under way; ours waits for them, within a bound.
 
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use roaring::RoaringTreemap;
@@ -31,6 +33,7 @@ use crate::analysis::{ANALYSIS_VERSION, Reading, terms};
 use crate::error::IndexError;
 use crate::files;
 use crate::types::{ChunkId, DocumentId, Scored, StoredChunk};
+use documents::DocumentTable;
 
 /// Memory for documents that are not committed yet, in bytes.
 const WRITER_BYTES: usize = 50_000_000;
@@ -38,6 +41,8 @@ const WRITER_BYTES: usize = 50_000_000;
 const MAX_QUERY_TERMS: usize = 256;
 /// Bytes of a query that are looked at.
 const MAX_QUERY_BYTES: usize = 65_536;
+/// So many times more chunks are looked at than asked for, before their documents are.
+const DEEPER: usize = 3;
 /// How long a writer waits for merges at its end.
 const MERGE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,11 +60,13 @@ pub struct LexicalWeights {
     pub body: f32,
     /// Words, names and codes anywhere, as they are written.
     pub exact: f32,
+    /// All of the document that the chunk is of.
+    pub document: f32,
 }
 
 impl Default for LexicalWeights {
     fn default() -> Self {
-        Self { title: 0.3, heading: 0.3, body: 1.0, exact: 0.3 }
+        Self { title: 0.3, heading: 0.3, body: 1.0, exact: 0.4, document: 1.0 }
     }
 }
 
@@ -189,12 +196,21 @@ pub(crate) struct Lexical {
     index: Index,
     reader: IndexReader,
     fields: Fields,
+    /// Of the last commit that was searched.
+    documents: Mutex<Option<Arc<DocumentTable>>>,
 }
 
 impl std::fmt::Debug for Lexical {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Lexical").field("folder", &self.folder).finish_non_exhaustive()
     }
+}
+
+/// A query, analysed.
+struct QueryTerms {
+    query: Box<dyn Query>,
+    /// Its words, stemmed, for documents as a whole.
+    words: Vec<String>,
 }
 
 /// Why tantivy failed; the caller decides between rebuilding and reporting.
@@ -265,7 +281,8 @@ impl Lexical {
         index.tokenizers().register(WORDS, words_analyser());
         index.tokenizers().register(EXACT, exact_analyser());
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { generation, folder: folder.to_owned(), index, reader, fields: schema().1 })
+        let (folder, fields) = (folder.to_owned(), schema().1);
+        Ok(Self { generation, folder, index, reader, fields, documents: Mutex::new(None) })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -340,6 +357,10 @@ impl Lexical {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        let QueryTerms { query, words } = query;
+        // Chunks of good documents stand further down before their documents count.
+        let kept = limit;
+        let limit = if weights.document > 0.0 { limit.saturating_mul(DEEPER) } else { limit };
         guard(|| {
             let searcher = self.reader.searcher();
             let all = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
@@ -376,13 +397,35 @@ impl Lexical {
                 let mut hits = scored(&searcher, &found)?;
                 crate::vector::sort_best_first(&mut hits);
                 hits.truncate(limit);
+                if weights.document > 0.0 {
+                    let table = self.document_table(&searcher)?;
+                    let scores = table.scores(&searcher, self.fields.body, &words)?;
+                    for hit in &mut hits {
+                        hit.score += weights.document * scores.of(hit.document.0.cast_unsigned());
+                    }
+                    crate::vector::sort_best_first(&mut hits);
+                    hits.truncate(kept);
+                }
                 return Ok(hits);
             }
         })
     }
 
+    /// Made once for every commit that is searched.
+    fn document_table(&self, searcher: &Searcher) -> Result<Arc<DocumentTable>, LexicalFailure> {
+        let mut known = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref().filter(|table| &table.generation == searcher.generation()) {
+            Some(table) => Ok(Arc::clone(table)),
+            None => {
+                let table = Arc::new(DocumentTable::of(searcher, self.fields.body)?);
+                *known = Some(Arc::clone(&table));
+                Ok(table)
+            }
+        }
+    }
+
     /// A query that matches any term; `None` where no term is left.
-    fn build_query(&self, query: &str, weights: &LexicalWeights) -> Option<Box<dyn Query>> {
+    fn build_query(&self, query: &str, weights: &LexicalWeights) -> Option<QueryTerms> {
         let mut end = query.len().min(MAX_QUERY_BYTES);
         while !query.is_char_boundary(end) {
             end -= 1;
@@ -410,7 +453,7 @@ impl Lexical {
             let exact: Vec<String> = exact.into_iter().filter(|term| !stop.contains(term)).collect();
             any_of(self.fields.exact, weights.exact, &exact);
         }
-        if clauses.is_empty() { None } else { Some(Box::new(BooleanQuery::new(clauses))) }
+        (!clauses.is_empty()).then(|| QueryTerms { query: Box::new(BooleanQuery::new(clauses)), words })
     }
 
     /// The writer; there is one at a time.

@@ -200,6 +200,15 @@ pub struct Filter {
     pub collection: Option<String>,
     /// Only this file, or what lies below this folder.
     pub path_prefix: Option<PathBuf>,
+    /// Only documents in one of these languages, by ISO 639-1, else 639-3; an empty list means in any, or of no known one.
+    pub languages: Vec<String>,
+    /// Only documents that were read as one of these; an empty list means as anything.
+    pub formats: Vec<Format>,
+    /// Only documents of this moment or later, in milliseconds since 1970. A document's date is that of its own metadata, else
+    /// that of its file; one without a date is let through by neither bound.
+    pub dated_from_unix_ms: Option<i64>,
+    /// Only documents from before this moment.
+    pub dated_before_unix_ms: Option<i64>,
     /// Only these documents; an empty list finds nothing.
     pub documents: Option<Vec<DocumentId>>,
 }
@@ -207,7 +216,7 @@ pub struct Filter {
 impl Filter {
     /// Whether it lets everything through.
     pub fn is_everything(&self) -> bool {
-        self.collection.is_none() && self.path_prefix.is_none() && self.documents.is_none()
+        *self == Self::default()
     }
 }
 

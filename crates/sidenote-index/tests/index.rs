@@ -4,9 +4,13 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::*;
-use sidenote_index::{DocumentId, Failure, Filter, Fingerprint, Index, IndexError, IndexOptions, NewChunk};
-use sidenote_text::{Page, Span};
+use sidenote_index::{
+    DocumentId, Failure, Filter, Fingerprint, Index, IndexError, IndexOptions, NewChunk, Scored, VectorMode,
+};
+use sidenote_text::{Format, Page, Span};
 
 #[test]
 fn a_document_is_found_by_its_words_and_by_its_vector() {
@@ -107,6 +111,86 @@ fn filters_hold_in_both_legs_before_ranking() {
     let ids: Vec<DocumentId> = index.documents(Some("home")).unwrap().iter().map(|document| document.id).collect();
     assert_eq!(found(Filter { documents: Some(ids), ..below("/w") }), ["/w/a/3.md"]);
     assert_eq!(found(Filter { documents: Some(Vec::new()), ..Filter::default() }), [] as [&str; 0]);
+}
+
+/// Each chunk says one half of what is asked, and so does one of another document; but only one document says both.
+#[test]
+fn a_document_that_says_all_of_it_in_parts_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    put(&mut writer, "/a.md", "The heron is a bird.\nGrey clouds pass slowly.\n");
+    put(&mut writer, "/b.md", "The heron is a bird.\nNests fill old towers.\n");
+    put(&mut writer, "/c.md", "The heron is a bird.\nWhite clouds pass slowly.\n");
+    writer.commit().unwrap();
+    let first = |index: &Index| {
+        let hits = index.search_lexical("heron towers", 10, &Filter::default()).unwrap();
+        let of = |hit: &Scored| index.document(hit.document).unwrap().unwrap().path.to_string_lossy().into_owned();
+        let herons: Vec<String> = hits.iter().map(of).collect();
+        (hits.len(), herons)
+    };
+    let (count, order) = first(&index);
+    assert_eq!((count, &order[..2]), (4, &["/b.md".to_owned(), "/b.md".to_owned()][..]), "{order:?}");
+    // What is gone counts no more.
+    put(&mut writer, "/b.md", "The heron is a bird.\nDark clouds pass slowly.\n");
+    writer.commit().unwrap();
+    assert_eq!(first(&index).1, ["/a.md", "/b.md", "/c.md"].map(str::to_owned));
+}
+
+/// Whatever a filter lets through is found by both legs, and by an HNSW index as by an exact scan, however little it is.
+#[test]
+fn a_filter_holds_exactly_at_any_selectivity() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = IndexOptions { vector: VectorMode::Hnsw, hnsw_min_vectors: 50, ..IndexOptions::default() };
+    let index = Index::open(folder.path(), &options).unwrap();
+    let mut writer = writer(&index);
+    let formats = [Format::Markdown, Format::Pdf, Format::Email];
+    for number in 0..300_i64 {
+        let text = format!("alpha number{number} of all\n");
+        let (mut document, chunks) = document("c", &format!("/d/{number}"), &text);
+        document.language = (number % 10 != 0).then(|| if number % 100 == 1 { "th" } else { "en" }.to_owned());
+        document.format = formats[usize::try_from(number % 3).unwrap()];
+        // A mail has a date of its own.
+        document.modified_unix_ms = (number % 7 != 0).then_some(number);
+        document.created_unix_ms = (document.format == Format::Email).then_some(number + 10_000);
+        writer.put(&document, &chunks).unwrap();
+    }
+    writer.commit().unwrap();
+    writer.seal(&mut |_, _| true).unwrap();
+    let numbers = |filter: &Filter| -> BTreeSet<i64> {
+        let lexical = index.search_lexical("alpha", 1000, filter).unwrap();
+        let dense = index.search_dense(&vector_of("alpha of all"), MODEL, 1000, filter).unwrap();
+        let of = |hits: Vec<Scored>| -> BTreeSet<i64> {
+            let path = |hit: &Scored| index.document(hit.document).unwrap().unwrap().path;
+            hits.iter().map(|hit| path(hit).file_name().unwrap().to_str().unwrap().parse().unwrap()).collect()
+        };
+        let (lexical, dense) = (of(lexical), of(dense));
+        assert_eq!(lexical, dense, "{filter:?}");
+        lexical
+    };
+    let date = |number: i64| match number {
+        mail if mail % 3 == 2 => Some(mail + 10_000),
+        undated if undated % 7 == 0 => None,
+        other => Some(other),
+    };
+    let check = |filter: Filter, lets_through: &dyn Fn(i64) -> bool| {
+        let expected: BTreeSet<i64> = (0..300).filter(|number| lets_through(*number)).collect();
+        assert_eq!(numbers(&filter), expected, "{filter:?}");
+    };
+    let of = |languages: &[&str], formats: &[Format], from: Option<i64>, before: Option<i64>| Filter {
+        languages: languages.iter().map(|code| (*code).to_owned()).collect(),
+        formats: formats.to_vec(),
+        dated_from_unix_ms: from,
+        dated_before_unix_ms: before,
+        ..Filter::default()
+    };
+    check(of(&["th"], &[], None, None), &|number| number % 100 == 1);
+    check(of(&["th", "en"], &[], None, None), &|number| number % 10 != 0);
+    check(of(&["tlh"], &[], None, None), &|_| false);
+    check(of(&[], &[Format::Pdf, Format::Email], None, None), &|number| number % 3 != 0);
+    check(of(&[], &[], Some(250), Some(300)), &|number| date(number).is_some_and(|date| (250..300).contains(&date)));
+    check(of(&["th"], &[Format::Pdf], Some(0), Some(200)), &|number| number == 1);
+    check(of(&[], &[Format::Email], Some(10_290), None), &|number| number % 3 == 2 && number >= 290);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A question and its answer, as the library's users see them.
 
-use std::path::PathBuf;
+use sidenote_index::Filter;
 
 use crate::{cite::Citation, confidence::Signals, context::LeftOut, retrieve::Hit};
 
@@ -9,10 +9,8 @@ use crate::{cite::Citation, confidence::Signals, context::LeftOut, retrieve::Hit
 pub struct AskRequest {
     /// The question, in plain words.
     pub question: String,
-    /// Only from this collection; `None` means from all.
-    pub collection: Option<String>,
-    /// Only from files below this folder, or from this file.
-    pub path_prefix: Option<PathBuf>,
+    /// Which documents; by default all.
+    pub filter: Filter,
     /// Most tokens of the answer; `None` means `answer.max_tokens`.
     pub max_tokens: Option<usize>,
     /// Seed of sampling; `None` means `answer.seed`. Without effect at temperature 0.
@@ -20,9 +18,9 @@ pub struct AskRequest {
 }
 
 impl AskRequest {
-    /// The question, over all collections.
+    /// The question, over all documents.
     pub fn new(question: impl Into<String>) -> Self {
-        Self { question: question.into(), collection: None, path_prefix: None, max_tokens: None, seed: None }
+        Self { question: question.into(), filter: Filter::default(), max_tokens: None, seed: None }
     }
 }
 

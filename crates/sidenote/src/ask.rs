@@ -155,8 +155,7 @@ impl Question<'_> {
             query: part.question.clone(),
             limit: self.config.answer.passages,
             mode: SearchMode::Hybrid,
-            collection: self.request.collection.clone(),
-            path_prefix: self.request.path_prefix.clone(),
+            filter: self.request.filter.clone(),
         };
         let Found { report, mut sentences } = retrieve(self.index, &self.config.search, &request, Some(self.embedder))?;
         if sentences.is_empty() && !report.hits.is_empty() {

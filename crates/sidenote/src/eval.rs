@@ -18,7 +18,7 @@ use std::{
     thread,
 };
 
-use sidenote_index::Index;
+use sidenote_index::{Filter, Index};
 use sidenote_model::{CancelToken, Embedder};
 
 pub use bootstrap::{Comparison, Interval};
@@ -44,6 +44,8 @@ pub struct EvalRequest {
     pub corpus: Option<PathBuf>,
     /// Only queries whose field, at the top or under `metadata`, has this value.
     pub only: Option<(String, String)>,
+    /// Which documents are searched; by default all.
+    pub filter: Filter,
     /// So many queries, drawn with `seed`; `None` means all.
     pub take: Option<usize>,
     /// Of the draw and of the bootstrap.
@@ -53,7 +55,7 @@ pub struct EvalRequest {
 impl EvalRequest {
     /// All queries of a folder.
     pub fn new(set: impl Into<PathBuf>) -> Self {
-        Self { set: set.into(), corpus: None, only: None, take: None, seed: 1 }
+        Self { set: set.into(), corpus: None, only: None, filter: Filter::default(), take: None, seed: 1 }
     }
 }
 
@@ -149,7 +151,7 @@ pub(crate) fn measure(
 ) -> Result<EvalReport, Error> {
     let set = Set::read(request)?;
     corpus::bring_in(index, config, embedder, &set.documents, progress, cancel)?;
-    let asking = Asking { index, embedder, settings: &config.search };
+    let asking = Asking { index, embedder, settings: &config.search, filter: &request.filter };
     let (queries, millis) = asking.ask_all(&set.queries, progress, cancel)?;
     let leg = |score: fn(&QueryScores) -> &Metrics, way: Way| {
         let scores: Vec<&Metrics> = queries.iter().map(score).collect();
@@ -201,6 +203,7 @@ struct Asking<'a> {
     index: &'a Index,
     embedder: &'a dyn Embedder,
     settings: &'a Search,
+    filter: &'a Filter,
 }
 
 type Asked = (QueryScores, [f64; 4]);
@@ -277,7 +280,7 @@ impl Asking<'_> {
         }
         // Several passages of one document stand for it once, so more are asked for than documents are wanted.
         let limit = settings.candidates.max(DEPTH);
-        let request = SearchRequest { mode, limit, ..SearchRequest::new(query.text.clone()) };
+        let request = SearchRequest { query: query.text.clone(), limit, mode, filter: self.filter.clone() };
         let report = retrieve(self.index, &settings, &request, Some(self.embedder))?.report;
         let mut ranking: Vec<String> = Vec::new();
         for hit in &report.hits {

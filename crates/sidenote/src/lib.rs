@@ -77,9 +77,9 @@ pub use eval::{Comparison, EvalEvent, EvalReport, EvalRequest, Interval, LegScor
 pub use ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest};
 pub use remove::{RemoveReport, RemoveRequest};
 pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
-pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId};
+pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId, Filter};
 pub use sidenote_model::{CancelToken, Embedder, Generator, cpu, manifest};
-pub use sidenote_text::Span;
+pub use sidenote_text::{Format, Span};
 pub use watch::WatchEvent;
 pub use worker::worker_main;
 

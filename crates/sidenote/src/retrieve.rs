@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::PathBuf,
     time::Instant,
 };
 
@@ -30,21 +29,15 @@ pub struct SearchRequest {
     pub limit: usize,
     /// Which legs.
     pub mode: SearchMode,
-    /// Only in this collection; `None` means in all.
-    pub collection: Option<String>,
-    /// Only in files below this folder, or in this file.
-    pub path_prefix: Option<PathBuf>,
+    /// Which documents; by default all.
+    pub filter: Filter,
 }
 
 impl SearchRequest {
-    /// Ten hits by both legs, in all collections.
+    /// Ten hits by both legs, in all documents.
     pub fn new(query: impl Into<String>) -> Self {
         let defaults = Search::default();
-        Self { query: query.into(), limit: defaults.limit, mode: defaults.mode, collection: None, path_prefix: None }
-    }
-
-    pub(crate) fn filter(&self) -> Filter {
-        Filter { collection: self.collection.clone(), path_prefix: self.path_prefix.clone(), documents: None }
+        Self { query: query.into(), limit: defaults.limit, mode: defaults.mode, filter: Filter::default() }
     }
 }
 
@@ -156,7 +149,7 @@ pub(crate) fn retrieve(
 ) -> Result<Found, Error> {
     let begun = Instant::now();
     let mut timings = SearchTimings::default();
-    let filter = request.filter();
+    let filter = &request.filter;
     let rerank_depth = if request.mode == SearchMode::Hybrid { settings.rerank_depth } else { 0 };
     let candidates = settings.candidates.max(request.limit).max(rerank_depth);
 
@@ -168,7 +161,7 @@ pub(crate) fn retrieve(
             let vector = vector.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
             timings.embed = milliseconds(started);
             let started = Instant::now();
-            let found = index.search_dense(&vector, &embedder.info().name, candidates, &filter)?;
+            let found = index.search_dense(&vector, &embedder.info().name, candidates, filter)?;
             timings.dense = milliseconds(started);
             found
         }
@@ -178,7 +171,7 @@ pub(crate) fn retrieve(
         Vec::new()
     } else {
         let started = Instant::now();
-        let found = index.search_lexical(&request.query, candidates, &filter)?;
+        let found = index.search_lexical(&request.query, candidates, filter)?;
         timings.lexical = milliseconds(started);
         found
     };

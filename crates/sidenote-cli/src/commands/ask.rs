@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use sidenote::{Answer, AskEvent, AskPhase, AskRequest, Citation};
 use sidenote_http::to_safe_json;
 
-use super::{Session, absolute, search};
+use super::{Session, search};
 use crate::{
     args::AskArgs,
     exit::Exit,
@@ -19,8 +19,7 @@ use crate::{
 pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     let output = &session.output;
     let mut request = AskRequest::new(args.question.join(" "));
-    request.collection = session.collection.clone();
-    request.path_prefix = args.under.as_deref().map(absolute);
+    request.filter = session.filter(&args.filter);
     request.max_tokens = args.max_tokens;
     request.seed = args.seed;
     let engine = session.engine()?;

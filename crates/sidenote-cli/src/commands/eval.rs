@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use sha2::{Digest, Sha256};
-use sidenote::{Engine, EvalEvent, EvalRequest};
+use sidenote::{Engine, EvalEvent, EvalRequest, Filter};
 use sidenote_http::{EvalComparison, EvalQuery, EvalReport, EvalScores};
 
 use super::{Session, absolute};
@@ -29,6 +29,7 @@ pub(crate) fn run(session: &Session, args: &EvalRetrievalArgs) -> anyhow::Result
         set: args.set.clone(),
         corpus: Some(args.corpus.clone()),
         only: args.only.clone(),
+        filter: Filter { collection: None, ..session.filter(&args.filter) },
         take: args.take,
         seed: args.seed,
     };

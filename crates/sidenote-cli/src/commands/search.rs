@@ -3,7 +3,7 @@
 use sidenote::{Hit, SearchMode, SearchRequest};
 use sidenote_http::SearchReport;
 
-use super::{Session, absolute};
+use super::Session;
 use crate::{
     args::{Mode, SearchArgs},
     exit::Exit,
@@ -23,8 +23,7 @@ pub(crate) fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Exit> 
         Some(Mode::Lexical) => SearchMode::Lexical,
         Some(Mode::Dense) => SearchMode::Dense,
     };
-    request.collection = session.collection.clone();
-    request.path_prefix = args.under.as_deref().map(absolute);
+    request.filter = session.filter(&args.filter);
     let report = session.engine()?.search(&request)?;
     let exit = if report.hits.is_empty() { Exit::Nothing } else { Exit::Done };
     let wire = SearchReport::from(&report);

@@ -9,8 +9,8 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::rows::{
-    LexicalSource, ModelRow, SegmentRow, State, chunks_of, fingerprint, join_pieces, json_ids, known_vectors, model,
-    removed_after, segments, span, state, stored_document, text, vectors,
+    LexicalSource, ModelRow, SegmentRow, State, chunks_of, fingerprint, format_name, join_pieces, json_ids,
+    known_vectors, model, removed_after, segments, span, state, stored_document, text, vectors,
 };
 use super::{PIECE_BYTES, Reader, signed, unsigned, vector_of_bytes};
 use crate::error::IndexError;
@@ -225,13 +225,21 @@ impl Reader {
             "SELECT d.id FROM documents d \
              WHERE (?1 IS NULL OR d.collection_id = (SELECT id FROM collections WHERE name = ?1)) \
              AND (?2 IS NULL OR d.path = ?2 OR (d.path >= ?3 AND d.path < ?4)) \
-             AND (?5 IS NULL OR d.id IN (SELECT value FROM json_each(?5))) ORDER BY d.id",
+             AND (?5 IS NULL OR d.id IN (SELECT value FROM json_each(?5))) \
+             AND (?6 IS NULL OR d.language IN (SELECT value FROM json_each(?6))) \
+             AND (?7 IS NULL OR d.format IN (SELECT value FROM json_each(?7))) \
+             AND (?8 IS NULL OR coalesce(d.created_unix_ms, d.modified_unix_ms) >= ?8) \
+             AND (?9 IS NULL OR coalesce(d.created_unix_ms, d.modified_unix_ms) < ?9) ORDER BY d.id",
         )
         .bind(filter.collection.as_deref())
         .bind(prefix.clone())
         .bind(with(b'/'))
         .bind(with(b'/' + 1))
         .bind(documents)
+        .bind(json_names(filter.languages.iter().cloned()))
+        .bind(json_names(filter.formats.iter().map(|format| format_name(*format))))
+        .bind(filter.dated_from_unix_ms)
+        .bind(filter.dated_before_unix_ms)
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.error(error))?;
@@ -321,4 +329,10 @@ impl Reader {
             .map_err(|error| self.error(error))?;
         Ok(rows.into_iter().map(DocumentId).collect())
     }
+}
+
+/// Names as a JSON list; `None` for none, which lets all through.
+fn json_names(names: impl Iterator<Item = String>) -> Option<String> {
+    let names: Vec<String> = names.collect();
+    (!names.is_empty()).then(|| serde_json::Value::from(names).to_string())
 }
