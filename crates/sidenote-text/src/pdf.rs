@@ -64,9 +64,9 @@ pub(crate) fn read(
     if pages.rows.iter().all(Vec::is_empty) {
         return Err(match (pages.broken.is_empty(), page_count) {
             (_, 0) => ExtractError::Damaged("it has no pages".to_owned()),
-            (false, _) => ExtractError::Damaged("none of its pages can be read".to_owned()),
-            (true, _) if recogniser.is_none() => ExtractError::NoTextLayer { pages: pages.rows.len() },
-            (true, _) => ExtractError::NothingRecognised { pages: pages.rows.len(), reason: pages.why_unread() },
+            (false, _) if pages.unread.is_empty() => ExtractError::Damaged("none of its pages can be read".to_owned()),
+            (_, _) if recogniser.is_none() => ExtractError::NoTextLayer { pages: pages.rows.len() },
+            (_, _) => ExtractError::NothingRecognised { pages: pages.rows.len(), reason: pages.why_unread() },
         });
     }
     let mut warnings = Vec::new();

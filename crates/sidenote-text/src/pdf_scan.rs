@@ -55,7 +55,16 @@ fn draw(file: &PdfDocument, index: usize) -> Result<PageImage, pdf_oxide::error:
     };
     let (width, height) = (drawn.width, drawn.height);
     let grey: Vec<u8> = drawn.data.chunks_exact(4).map(grey_of).collect();
-    Ok(PageImage { width, height, dpi: DPI, grey })
+    Ok(PageImage { width, height, dpi: dpi_of(file, index, width.max(height)), grey })
+}
+
+/// Pixels an inch of a page whose longer side has so many: fewer than asked for where it would be too large.
+fn dpi_of(file: &PdfDocument, index: usize, pixels: u32) -> u32 {
+    let points = file.get_page_media_box(index).map_or(0.0, |(x0, y0, x1, y1)| (x1 - x0).abs().max((y1 - y0).abs()));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range, and saturating where not")]
+    #[expect(clippy::cast_precision_loss, reason = "pixels of a page")]
+    let dpi = if points > 0.0 { (pixels as f32 * 72.0 / points).round() as u32 } else { DPI };
+    dpi.clamp(30, DPI)
 }
 
 /// A recogniser gives the reading order, so none has to be found here.

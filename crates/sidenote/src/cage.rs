@@ -8,7 +8,7 @@
 
 use std::io;
 #[cfg(target_os = "linux")]
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Enters the cage: no way back for this process.
 ///
@@ -34,11 +34,13 @@ pub(crate) fn enter(memory_bytes: u64) -> io::Result<()> {
 pub(crate) fn enter_as_helper(memory_bytes: u64, program: &Path, data: Option<&Path>) -> io::Result<()> {
     limit(memory_bytes, 64)?;
     rlimit::setrlimit(rlimit::Resource::FSIZE, 0, 0)?;
-    // Beside `bin` lie the libraries and the data of a program that did not come with the system.
     let program = fs_err::canonicalize(program)?;
-    let prefix = program.parent().and_then(Path::parent).filter(|prefix| prefix.parent().is_some());
     let system = ["/bin", "/etc", "/lib", "/lib64", "/nix/store", "/opt", "/usr"].map(Path::new);
-    let readable: Vec<&Path> = system.into_iter().chain([program.as_path()]).chain(prefix).chain(data).collect();
+    // Beside `bin` lie the libraries and the data of a program that did not come with the system; beside those, anything.
+    let prefix = program.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let own = ["lib", "lib64", "share"].map(|folder| prefix.join(folder));
+    let own = own.iter().map(PathBuf::as_path).filter(|folder| folder.is_dir());
+    let readable: Vec<&Path> = system.into_iter().chain([program.as_path()]).chain(own).chain(data).collect();
     linux::deny_files(&readable);
     linux::deny_calls(&[linux::NOBODY_NEEDS]);
     Ok(())

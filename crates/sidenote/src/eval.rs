@@ -236,10 +236,8 @@ impl Asking<'_> {
         };
         thread::scope(|scope| {
             let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            for _ in 0..threads {
-                scope.spawn(work);
-            }
-            while !is_over() {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            while !is_over() && !workers.iter().all(thread::ScopedJoinHandle::is_finished) {
                 progress(EvalEvent::Asking { done: next.load(Ordering::Relaxed), total: queries.len() });
                 thread::sleep(std::time::Duration::from_millis(100));
             }

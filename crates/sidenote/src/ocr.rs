@@ -16,7 +16,7 @@ use std::{
 use sidenote_model::CancelToken;
 use sidenote_text::{PageImage, RecognisedLine};
 
-use crate::{cage, config::Ingest, worker::own_program};
+use crate::{config::Ingest, worker::own_program};
 
 /// Set for a process that is to confine itself and become the program that its arguments name; its value is the memory limit
 /// in bytes.
@@ -71,10 +71,8 @@ impl Tesseract {
             let output = scope.spawn(move || read_bounded(output, MAX_OUTPUT_BYTES));
             let complaint = scope.spawn(move || read_bounded(complaint, MAX_COMPLAINT_BYTES));
             let outcome = self.wait(&mut child, cancel);
-            if outcome.is_err() {
-                let _ = child.kill();
-                let _ = child.wait();
-            }
+            // A script in its place may have left others behind, who hold the pipes.
+            end_group(&mut child);
             let output = output.join().unwrap_or_default();
             let complaint = complaint.join().unwrap_or_default();
             if outcome? { Ok(lines_of(&output)) } else { Err(self.reason(&complaint)) }
@@ -106,6 +104,8 @@ impl Tesseract {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         command
     }
 
@@ -132,7 +132,7 @@ impl Tesseract {
         let complaint = String::from_utf8_lossy(complaint);
         if complaint.contains("traineddata") || complaint.contains("load any languages") {
             return format!(
-                "tesseract has no data for the languages `{}` (`ingest.ocr_languages`); install them, then ingest with --retry",
+                "tesseract has no data for the languages `{}` (`ingest.ocr_languages`); install them, then ingest the file anew",
                 self.languages
             );
         }
@@ -150,7 +150,7 @@ pub(crate) fn helper_main() {
         let program = PathBuf::from(arguments.next().unwrap_or_default());
         let memory_bytes = memory_bytes.parse().unwrap_or(2 << 30);
         let data = std::env::var_os("TESSDATA_PREFIX").map(PathBuf::from);
-        let reason = cage::enter_as_helper(memory_bytes, &program, data.as_deref()).err().unwrap_or_else(|| {
+        let reason = crate::cage::enter_as_helper(memory_bytes, &program, data.as_deref()).err().unwrap_or_else(|| {
             let mut command = Command::new(&program);
             command.args(arguments).env_remove(HELPER_VARIABLE);
             std::os::unix::process::CommandExt::exec(&mut command)
@@ -159,6 +159,18 @@ pub(crate) fn helper_main() {
         #[expect(clippy::exit, reason = "a helper's life ends here; the host's main must not go on")]
         std::process::exit(126);
     }
+}
+
+/// Ends a process that was made the leader of a group, and whoever else is in the group.
+fn end_group(child: &mut Child) {
+    #[cfg(unix)]
+    if let Ok(leader) = i32::try_from(child.id())
+        && let Some(group) = rustix::process::Pid::from_raw(leader)
+    {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// The header of a portable grey map, the simplest picture there is.
@@ -181,7 +193,8 @@ fn find_program(name: &Path) -> Option<PathBuf> {
         return name.is_file().then(|| name.to_owned());
     }
     let folders: OsString = std::env::var_os("PATH")?;
-    let with_suffix = name.with_extension(std::env::consts::EXE_EXTENSION);
+    let mut with_suffix = name.as_os_str().to_owned();
+    with_suffix.push(std::env::consts::EXE_SUFFIX);
     std::env::split_paths(&folders).map(|folder| folder.join(&with_suffix)).find(|path| path.is_file())
 }
 
@@ -272,7 +285,8 @@ mod tests {
         assert_eq!(failed, "tesseract failed: it said nothing");
         let folder = tempfile::tempdir().unwrap();
         let hangs = folder.path().join("hangs");
-        fs_err::write(&hangs, "#!/bin/sh\nexec sleep 60\n").unwrap();
+        // Not replaced by what it starts, which holds on to the pipes.
+        fs_err::write(&hangs, "#!/bin/sh\nsleep 60\nsleep 60\n").unwrap();
         #[cfg(unix)]
         fs_err::set_permissions(&hangs, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let hangs = of(hangs.to_str().unwrap());

@@ -129,7 +129,10 @@ impl<'a> FileReader<'a> {
         let name = found.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         // Where the other end is busy, it shows the next page.
         let (storing, path) = (&self.storing, &found.path);
-        let on_page = |pages| drop(storing.try_send(Embedded::Recognised(path.clone(), pages)));
+        let on_page = |pages| {
+            let sent = storing.try_send(Embedded::Recognised(path.clone(), pages));
+            !matches!(sent, Err(mpsc::TrySendError::Disconnected(_)))
+        };
         let extracted = self.extractor.extract(&name, &bytes, self.cancel, &on_page).map_err(for_good)?;
         drop(bytes);
         let documents = extracted.documents.into_iter().map(|document| self.cut(document)).collect();

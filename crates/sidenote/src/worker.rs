@@ -148,9 +148,14 @@ impl<I: Read, O: Write> Recogniser for Parent<'_, I, O> {
             let reply = receive(*input, u64::MAX)?.ok_or(io::ErrorKind::UnexpectedEof)?;
             Ok(serde_json::from_slice(&reply)?)
         };
-        let reply = ask().unwrap_or_else(|error| Err(format!("its picture could not be handed on: {error}")));
-        let _ = self.alive.send(());
-        reply
+        match ask() {
+            Ok(reply) => {
+                let _ = self.alive.send(());
+                reply
+            }
+            // The parent is gone; there is nobody left to read for.
+            Err(_) => std::process::abort(),
+        }
     }
 }
 
@@ -192,16 +197,20 @@ pub(crate) struct Extractor {
 struct Reader<'a> {
     tesseract: &'a Tesseract,
     cancel: &'a CancelToken,
-    /// Is told how many pages were read so far.
-    on_page: &'a dyn Fn(usize),
+    /// Is told how many pages were read so far; says whether anybody still wants to know.
+    on_page: &'a dyn Fn(usize) -> bool,
     pages: Cell<usize>,
+    is_over: Cell<bool>,
 }
 
 impl Recogniser for Reader<'_> {
     fn recognise(&self, page: &PageImage) -> Recognised {
+        if self.is_over.get() {
+            return Err("the ingest ended".to_owned());
+        }
         let recognised = self.tesseract.recognise(page, self.cancel);
         self.pages.set(self.pages.get() + 1);
-        (self.on_page)(self.pages.get());
+        self.is_over.set(!(self.on_page)(self.pages.get()));
         recognised
     }
 }
@@ -235,10 +244,15 @@ impl Extractor {
         name: &str,
         bytes: &[u8],
         cancel: &CancelToken,
-        on_page: &dyn Fn(usize),
+        on_page: &dyn Fn(usize) -> bool,
     ) -> Result<Extracted, String> {
-        let reader =
-            self.tesseract.as_ref().map(|tesseract| Reader { tesseract, cancel, on_page, pages: Cell::new(0) });
+        let reader = self.tesseract.as_ref().map(|tesseract| Reader {
+            tesseract,
+            cancel,
+            on_page,
+            pages: Cell::new(0),
+            is_over: Cell::new(false),
+        });
         let reader = reader.as_ref().map(|reader| reader as &dyn Recogniser);
         let request = Request {
             name: name.to_owned(),
@@ -332,7 +346,8 @@ impl Worker {
             };
             let grey = self.next_message(patience, cancel)?;
             pages += 1;
-            let is_sound = u64::from(width) * u64::from(height) == grey.len() as u64;
+            let is_sound = u64::from(width) * u64::from(height) == grey.len() as u64
+                && pages <= request.max_pages.saturating_mul(2);
             let Some(reader) = reader.filter(|_| is_sound) else { return Err(WorkerFailure::Nonsense) };
             let recognised = if pages > request.max_pages {
                 Err(format!("more than {} pages are pictures (`ingest.max_pages`)", request.max_pages))

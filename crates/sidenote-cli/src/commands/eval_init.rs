@@ -56,6 +56,9 @@ pub(crate) fn run(session: &Session, args: &EvalInitArgs) -> anyhow::Result<Exit
         say(&format!("\n{}\n    {}", one_line(&passage.document), one_line(&passage.text)));
         say(&format!("question {} of {} (an empty line for another passage):", asked + 1, args.questions));
         let Some(line) = input.next().transpose()? else { break };
+        if session.cancel.is_cancelled() {
+            break;
+        }
         let question = line.trim();
         if question.is_empty() {
             continue;

@@ -25,6 +25,8 @@ pub(super) struct DocumentTable {
     lengths: Vec<f32>,
     /// Ids of the documents, in the same order.
     place_of: HashMap<u64, u32>,
+    /// Documents that have words.
+    count: f32,
     mean_length: f32,
 }
 
@@ -35,6 +37,7 @@ impl DocumentTable {
             places: Vec::with_capacity(searcher.segment_readers().len()),
             lengths: Vec::new(),
             place_of: HashMap::new(),
+            count: 0.0,
             mean_length: 0.0,
         };
         for segment in searcher.segment_readers() {
@@ -58,9 +61,11 @@ impl DocumentTable {
             }
             table.places.push(places);
         }
-        #[expect(clippy::cast_precision_loss, reason = "a mean")]
-        let count = table.lengths.len().max(1) as f32;
-        table.mean_length = (table.lengths.iter().sum::<f32>() / count).max(1.0);
+        // Of a document that was removed the chunks are there until the next merge.
+        #[expect(clippy::cast_precision_loss, reason = "a count of documents")]
+        let count = table.lengths.iter().filter(|length| **length > 0.0).count() as f32;
+        table.count = count;
+        table.mean_length = (table.lengths.iter().sum::<f32>() / count.max(1.0)).max(1.0);
         Ok(table)
     }
 
@@ -94,8 +99,8 @@ impl DocumentTable {
                 }
             }
             #[expect(clippy::cast_precision_loss, reason = "counts of documents and words")]
-            let (all, with) = (self.lengths.len() as f32, having.len() as f32);
-            let rarity = (1.0 + (all - with + 0.5) / (with + 0.5)).ln();
+            let with = having.len() as f32;
+            let rarity = (1.0 + (self.count - with + 0.5) / (with + 0.5)).ln();
             for place in having.drain(..) {
                 let place = place as usize;
                 #[expect(clippy::cast_precision_loss, reason = "counts of documents and words")]
@@ -132,7 +137,10 @@ mod tests {
 
     const COMMON: [&str; 5] = ["heron", "tower", "mill", "travel", "summer"];
 
-    /// Documents of some chunks each, spread over several segments, one chunk removed.
+    /// A document that is removed.
+    const REMOVED: usize = 2;
+
+    /// Documents of some chunks each, spread over several segments, some removed.
     fn index() -> (Searcher, Field, Vec<Vec<String>>) {
         let mut builder = Schema::builder();
         let (chunk, document) =
@@ -150,7 +158,8 @@ mod tests {
             added.add_u64(document, 100 + place as u64);
             added.add_text(body, words.join(" "));
             writer.add_document(added).unwrap();
-            if number != 33 {
+            // One chunk of several, and all of a document, are removed further down.
+            if number != 33 && place != REMOVED {
                 documents[place].extend(words.iter().map(|word| (*word).to_owned()));
             }
             if number % 9 == 0 {
@@ -158,6 +167,7 @@ mod tests {
             }
         }
         writer.delete_term(Term::from_field_u64(chunk, 33));
+        writer.delete_term(Term::from_field_u64(document, 100 + REMOVED as u64));
         writer.commit().unwrap();
         (index.reader().unwrap().searcher(), body, documents)
     }

@@ -19,8 +19,10 @@ use crate::{
     reading::{Counter, chunk_options},
 };
 
-/// Where the documents of a set stand in the index; no such folder is opened.
-const FOLDER: &str = "/eval";
+/// The collection of a set's documents, which no ingest gives a name like this: an index with another one is somebody's own.
+pub(super) const COLLECTION: &str = "sidenote eval";
+/// Before the id of a document, which may be any text, so that it is a path of its own. No such file is opened.
+const PREFIX: &str = "eval:";
 /// Chunks stored at a time.
 const STORE_AT_A_TIME: usize = 4 * EMBED_AT_A_TIME;
 
@@ -29,7 +31,8 @@ type Prepared = Vec<(NewDocument, Vec<NewChunk>)>;
 
 /// The id of a document of the set.
 pub(super) fn id_of(path: &Path) -> String {
-    path.strip_prefix(FOLDER).unwrap_or(path).to_string_lossy().into_owned()
+    let path = path.to_string_lossy();
+    path.strip_prefix(PREFIX).unwrap_or(&path).to_owned()
 }
 
 /// Makes the index hold these documents and no others. What is there already is left alone.
@@ -41,7 +44,7 @@ pub(super) fn bring_in(
     progress: &mut dyn FnMut(EvalEvent),
     cancel: &CancelToken,
 ) -> Result<(), Error> {
-    if let Some(other) = index.documents(None)?.iter().find(|document| !document.path.starts_with(FOLDER)) {
+    if let Some(other) = index.documents(None)?.iter().find(|document| document.collection != COLLECTION) {
         let reason =
             "is no document of a set, and the set's documents would replace it; name another folder for the index";
         return Err(Error::EvalSet { path: other.path.clone(), reason: reason.into() });
@@ -76,7 +79,11 @@ pub(super) fn bring_in(
             return Err(Error::Cancelled);
         }
         let counter = Counter { embedder, cancel };
-        if let Some(read) = read(document) {
+        let read = read(document);
+        if let (None, Some((id, _))) = (&read, known.get(&path_of(document))) {
+            writer.remove(&[*id])?;
+        }
+        if let Some(read) = read {
             let cut = chunk_document(&read, &counter, &options).into_iter();
             let cut: Vec<NewChunk> =
                 cut.map(|chunk| NewChunk { hash: embedded_hash(&chunk), chunk, vector: None }).collect();
@@ -99,7 +106,7 @@ pub(super) fn bring_in(
 }
 
 fn path_of(document: &SetDocument) -> PathBuf {
-    Path::new(FOLDER).join(&document.id)
+    PathBuf::from(format!("{PREFIX}{}", document.id))
 }
 
 /// Of everything that what is stored depends on.
@@ -125,7 +132,7 @@ fn read(document: &SetDocument) -> Option<Document> {
 
 fn new_document(document: &SetDocument, read: Document, sha256: [u8; 32]) -> NewDocument {
     NewDocument {
-        collection: crate::DEFAULT_COLLECTION.to_owned(),
+        collection: COLLECTION.to_owned(),
         path: path_of(document),
         part: None,
         title: read.title,
