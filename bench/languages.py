@@ -10,13 +10,11 @@ wants `sidenote` built, its models, and SIDENOTE_EVALDATA.
 """
 
 import argparse
-import json
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/sidenote/target"))
+from support.program import eval_retrieval, public_set
+
 LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh"]
 
 
@@ -25,7 +23,7 @@ def main():
     parser.add_argument("--take", type=int, default=300, help="questions of each language (default 300)")
     parser.add_argument("languages", nargs="*", metavar="LANGUAGE", default=LANGUAGES)
     options = parser.parse_args()
-    source = Path(os.environ["SIDENOTE_EVALDATA"]) / "xquad"
+    source = public_set("xquad")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "corpus.jsonl").symlink_to(source / "corpus_multilingual.jsonl")
@@ -36,12 +34,8 @@ def main():
         (folder / "qrels.tsv").write_text("\n".join([header, *judged, ""]))
         print(f"{'':4} {'recall@5':>8} {'lexical':>8} {'dense':>8} {'nDCG@10':>8}")
         for language in options.languages:
-            command = [TARGET / "release/sidenote", "-q", "eval", "retrieval", folder, "--index", folder / "index"]
-            command += ["--only", f"lang={language}", "--lang", language, "--take", options.take, "--json"]
-            run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-            if run.returncode not in (0, 1):
-                raise SystemExit(run.stdout + run.stderr)
-            report = json.loads(run.stdout)
+            held = ["--only", f"lang={language}", "--lang", language]
+            report = eval_retrieval(folder, "--index", folder / "index", *held, "--take", options.take)
             recall = [report[way]["recall@5"] for way in ("default", "lexical", "dense")]
             cells = [*recall, report["default"]["ndcg@10"]]
             print(f"{language:4} " + " ".join(f"{cell:8.3f}" for cell in cells), flush=True)

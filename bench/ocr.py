@@ -20,8 +20,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/sidenote/target"))
-CORPUS = Path(os.environ["SIDENOTE_EVALDATA"]) / "parser_corpus"
+from support.program import SIDENOTE, public_set
+
 LEAST_WORDS = 50
 # Letters outside of these make a file one of another script.
 LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
@@ -83,15 +83,16 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--pages", type=int, default=3, help="most pages of a file (default 3)")
     most_pages = arguments.parse_args().pages
+    corpus = public_set("parser_corpus")
     references, by_hand, hand_seconds, pages = {}, {}, 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "files").mkdir()
-        for line in (CORPUS / "manifest.jsonl").open():
+        for line in (corpus / "manifest.jsonl").open():
             entry = json.loads(line)
             if entry["format"] != "pdf" or entry["behaviour"] != "parse":
                 continue
-            source, name = CORPUS / entry["file"], Path(entry["file"]).name
+            source, name = corpus / entry["file"], Path(entry["file"]).name
             reference = run("pdftotext", "-l", most_pages, source, "-").decode(errors="replace")
             letters = [c for c in reference if c.isalpha()]
             if words(reference).total() < LEAST_WORDS or sum(map(bool, map(LATIN.match, letters))) < 0.9 * len(letters):
@@ -107,7 +108,7 @@ def main():
             (folder / "files" / name).write_bytes(file_of_pictures(pictures))
             for picture in pictures:
                 picture.unlink()
-        sidenote = [TARGET / "release/sidenote", "--data", folder / "data", "-q"]
+        sidenote = [SIDENOTE, "--data", folder / "data", "-q"]
         begun = time.monotonic()
         run(*sidenote, "ingest", folder / "files")
         seconds = time.monotonic() - begun

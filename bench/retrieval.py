@@ -8,13 +8,9 @@ search reads its best hits again, which takes a fraction of a second for each qu
 """
 
 import argparse
-import json
-import os
-import subprocess
-from pathlib import Path
 
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/sidenote/target"))
-EVALDATA = Path(os.environ["SIDENOTE_EVALDATA"])
+from support.program import eval_retrieval, public_set
+
 # Which queries of a set; `None` means all.
 SETS = {
     "scifact": None,
@@ -34,13 +30,8 @@ def main():
     print("| set | questions | words | meaning | both | default, 95 % | recall@5 of default |")
     print("|---|---|---|---|---|---|---|")
     for name in options.sets:
-        command = [TARGET / "release/sidenote", "-q", "eval", "retrieval", EVALDATA / name, "--take", options.take, "--json"]
-        if SETS.get(name):
-            command += ["--only", SETS[name]]
-        run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-        if run.returncode not in (0, 1):
-            raise SystemExit(run.stdout + run.stderr)
-        report = json.loads(run.stdout)
+        only = ["--only", SETS[name]] if SETS.get(name) else []
+        report = eval_retrieval(public_set(name), "--take", options.take, *only)
         lexical, dense, fused, default = (report[way] for way in ("lexical", "dense", "fused", "default"))
         low, high = default["ndcg@10_interval"]
         cells = [name, str(report["queries"])]

@@ -10,8 +10,9 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 use tar::EntryType;
 
-use crate::members::{Budget, Content, Member, plain_reason, shield};
+use crate::members::{Budget, Content, Member};
 use crate::package::{Package, Unread};
+use crate::shield::{plain_reason, shield};
 use crate::{ExtractError, SourceFile};
 
 /// Why an encrypted member is not read.

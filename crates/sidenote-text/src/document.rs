@@ -73,6 +73,72 @@ pub enum Format {
     Code,
 }
 
+impl Format {
+    /// All of them, in the order in which they are named to people.
+    pub const ALL: [Self; 27] = [
+        Self::Markdown,
+        Self::Text,
+        Self::Html,
+        Self::Pdf,
+        Self::Docx,
+        Self::Pptx,
+        Self::Xlsx,
+        Self::Doc,
+        Self::Xls,
+        Self::Ppt,
+        Self::Odt,
+        Self::Ods,
+        Self::Odp,
+        Self::Rtf,
+        Self::Email,
+        Self::Mbox,
+        Self::Msg,
+        Self::Epub,
+        Self::Xml,
+        Self::Notebook,
+        Self::Csv,
+        Self::Json,
+        Self::Latex,
+        Self::Asciidoc,
+        Self::Rst,
+        Self::Subtitles,
+        Self::Code,
+    ];
+
+    /// The name in JSON and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Markdown => "markdown",
+            Self::Text => "text",
+            Self::Html => "html",
+            Self::Pdf => "pdf",
+            Self::Docx => "docx",
+            Self::Pptx => "pptx",
+            Self::Xlsx => "xlsx",
+            Self::Doc => "doc",
+            Self::Xls => "xls",
+            Self::Ppt => "ppt",
+            Self::Odt => "odt",
+            Self::Ods => "ods",
+            Self::Odp => "odp",
+            Self::Rtf => "rtf",
+            Self::Email => "email",
+            Self::Mbox => "mbox",
+            Self::Msg => "msg",
+            Self::Epub => "epub",
+            Self::Xml => "xml",
+            Self::Notebook => "notebook",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Latex => "latex",
+            Self::Asciidoc => "asciidoc",
+            Self::Rst => "rst",
+            Self::Subtitles => "subtitles",
+            Self::Code => "code",
+        }
+    }
+}
+
 /// The normal form of a file: text, and where in it things are. All spans are byte offsets into `text`, ascending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
@@ -174,4 +240,44 @@ pub struct Table {
     pub span: Span,
     /// The header row.
     pub header: Span,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use serde::de::IntoDeserializer;
+
+    use super::*;
+
+    /// What an enum could have been, where it was none of it. Serde tells it to the error, so this is one.
+    #[derive(Debug)]
+    struct Expected(&'static [&'static str]);
+
+    impl fmt::Display for Expected {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "expected {:?}", self.0)
+        }
+    }
+
+    impl std::error::Error for Expected {}
+
+    impl serde::de::Error for Expected {
+        fn custom<T: fmt::Display>(_: T) -> Self {
+            Self(&[])
+        }
+
+        fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+            Self(expected)
+        }
+    }
+
+    #[test]
+    fn all_formats_are_listed_under_the_names_of_their_json() {
+        let Expected(names) = Format::deserialize("no format".into_deserializer()).unwrap_err();
+        assert_eq!(Format::ALL.map(Format::name), names);
+        for format in Format::ALL {
+            assert_eq!(serde_json::to_value(format).unwrap(), format.name());
+        }
+    }
 }

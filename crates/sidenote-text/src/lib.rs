@@ -69,6 +69,7 @@ mod rtf;
 mod rtf_encoding;
 mod sentence;
 mod sheet;
+mod shield;
 mod span;
 mod xlsx;
 mod xml;

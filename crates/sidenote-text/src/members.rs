@@ -6,9 +6,9 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::archive::{self, Archive};
+use crate::shield::plain_reason;
 use crate::{Document, ExtractError, ExtractLimits, Extracted, Format, Recogniser, SourceFile, detect_format, extract};
 
 /// Containers inside of each other; what lies deeper is left out.
@@ -103,16 +103,6 @@ impl Budget {
     pub(crate) fn left(&self) -> u64 {
         self.unpacked_bytes.get()
     }
-}
-
-/// Runs third-party code that may panic on broken files. The panic's message still goes to the process's panic hook.
-pub(crate) fn shield<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).ok()
-}
-
-/// A library's message as a clause: one line, not long.
-pub(crate) fn plain_reason(message: &str) -> String {
-    message.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 /// Reads a file and all that it holds.

@@ -11,7 +11,7 @@ use encoding_rs::Encoding;
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
 use crate::encoding;
-use crate::members::shield;
+use crate::shield::shield;
 
 /// Multiparts inside of each other; deeper ones are read as text.
 const MAX_DEPTH: usize = 64;

@@ -15,8 +15,9 @@ use mail_parser::DateTime;
 use crate::builder::DocumentBuilder;
 use crate::mail::{self, Head};
 use crate::markdown::fold_white;
-use crate::members::{Budget, Content, Member, Opened, shield};
+use crate::members::{Budget, Content, Member, Opened};
 use crate::mime;
+use crate::shield::{plain_reason, shield};
 use crate::{ExtractError, ExtractLimits, Format, encoding};
 
 /// Messages inside of each other that are opened here. `members` counts too; this bounds the recursion.
@@ -62,7 +63,7 @@ pub(crate) fn is_message(bytes: &[u8]) -> bool {
 
 /// Reads a message.
 pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits, budget: &Budget) -> Result<Opened, ExtractError> {
-    let damaged = |reason: &str| ExtractError::Damaged(crate::members::plain_reason(reason));
+    let damaged = |reason: &str| ExtractError::Damaged(plain_reason(reason));
     let opened = shield(|| {
         let mut file = CompoundFile::open(Cursor::new(bytes)).map_err(|error| damaged(&error.to_string()))?;
         read_message(&mut file, "", budget, 0, limits)

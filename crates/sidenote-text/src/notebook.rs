@@ -15,7 +15,7 @@ const MAX_OUTPUT_BYTES: usize = 8_000;
 pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
     let decoded = encoding::decode(bytes, None);
     let notebook: Value = serde_json::from_str(decoded.text.trim_start_matches('\u{feff}'))
-        .map_err(|error| ExtractError::Damaged(crate::members::plain_reason(&error.to_string())))?;
+        .map_err(|error| ExtractError::Damaged(crate::shield::plain_reason(&error.to_string())))?;
     let mut builder = DocumentBuilder::new(Format::Notebook, limits);
     // Before version 4 the cells lay in worksheets.
     let sheets = notebook["worksheets"].as_array().into_iter().flatten();

@@ -11,7 +11,8 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::ExtractError;
-use crate::members::{Budget, plain_reason, shield};
+use crate::members::Budget;
+use crate::shield::{plain_reason, shield};
 use crate::xml_walk::{self, Step, Xml};
 
 /// A zip of parts.

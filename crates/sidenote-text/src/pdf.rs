@@ -1,7 +1,7 @@
 //! PDF: the words become the stored text, page by page in reading order. Pages without a text layer are `pdf_scan`'s.
 //!
 //! Seam for `pdf_oxide`. On broken files it repairs what it can, returns errors for most of the rest, and may panic, so every
-//! call that parses runs under `catch_unwind`; hangs and memory are bounded by the process that extraction runs in. It opens
+//! call that parses runs shielded; hangs and memory are bounded by the process that extraction runs in. It opens
 //! files that are encrypted with an empty password. Its own page text moves rows about where bullets or tables are, so
 //! only its positioned runs are used: `pdf_run` undoes some of its guesses and turned pages, `pdf_layout` puts the pieces in
 //! order. Pages that are written from top to bottom are left to it. Values in form fields are no runs; `pdf_fields`, the other
@@ -10,7 +10,6 @@
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pdf_oxide::PdfDocument;
 use pdf_oxide::error::Error;
@@ -20,6 +19,7 @@ use crate::pdf_layout::{Piece, Row, rows_in_order};
 use crate::pdf_run::{Part, Run, Turns};
 use crate::pdf_scan::Scan;
 use crate::pdf_text::TextWriter;
+use crate::shield::{plain_reason, shield};
 use crate::{
     Document, ExtractError, ExtractLimits, Format, Recogniser, extract, pdf_cmap, pdf_fields, pdf_glyph, pdf_run,
     pdf_running, pdf_scan,
@@ -139,17 +139,11 @@ impl Pages {
     }
 }
 
-/// Runs what may panic. The panic's message still goes to the process's panic hook.
-fn shield<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).ok()
-}
-
 fn damaged(error: &Error) -> ExtractError {
     if matches!(error, Error::EncryptedPdf) {
         return ExtractError::Encrypted;
     }
-    let reason: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
-    ExtractError::Damaged(reason)
+    ExtractError::Damaged(plain_reason(&error.to_string()))
 }
 
 fn open(bytes: &[u8]) -> Result<PdfDocument, ExtractError> {

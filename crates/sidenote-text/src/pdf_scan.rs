@@ -4,6 +4,7 @@ use pdf_oxide::PdfDocument;
 use pdf_oxide::rendering::{RenderOptions, render_page};
 
 use crate::pdf_layout::{Joint, Row};
+use crate::shield::plain_reason;
 use crate::{PageImage, RecognisedLine, Recogniser};
 
 /// What OCR programs are trained on. A page that is too large for `RenderOptions::max_output_pixels` is drawn with less.
@@ -30,7 +31,7 @@ pub(crate) enum Scan {
 pub(crate) fn read_page(file: &PdfDocument, index: usize, recogniser: &dyn Recogniser) -> Scan {
     let image = match draw(file, index) {
         Ok(image) => image,
-        Err(error) => return Scan::Unread(crate::members::plain_reason(&error.to_string())),
+        Err(error) => return Scan::Unread(plain_reason(&error.to_string())),
     };
     let (darkest, lightest) =
         image.grey.iter().fold((u8::MAX, 0), |(low, high), grey| (low.min(*grey), high.max(*grey)));

@@ -12,7 +12,7 @@ use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesEnd, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use crate::members::plain_reason;
+use crate::shield::plain_reason;
 use crate::{ExtractError, encoding};
 
 /// Deeper than this no part of an office file that a person made is nested.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+/// Most memory of the extraction worker, where nobody says otherwise.
+pub(crate) const EXTRACT_MEMORY_BYTES: u64 = 2 << 30;
+
 /// All settings. `Config::default()` is what the documentation describes; [`Config::validate`] checks the ranges.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -116,7 +119,7 @@ impl Default for Ingest {
             max_pages: 20_000,
             isolation: Isolation::Worker,
             extract_timeout_seconds: 60,
-            extract_memory_bytes: 2 << 30,
+            extract_memory_bytes: EXTRACT_MEMORY_BYTES,
             ocr: true,
             ocr_program: "tesseract".into(),
             ocr_languages: "eng".into(),

@@ -1,9 +1,9 @@
 //! Files become searchable: look, read, extract, chunk, embed, store.
 //!
 //! Three threads work side by side over bounded queues: one reads, extracts (in the worker process) and chunks
-//! (`reading.rs`), one embeds (`embedding.rs`), and the caller's stores. Each file is one SQLite transaction; the lexical and
-//! vector indexes are brought in line every few seconds and at the end. Whatever happens in between, what was reported is
-//! kept.
+//! (`reading.rs`), one embeds (`embedding.rs`), and the caller's stores. What was read of a batch of files is one SQLite
+//! transaction; the lexical and vector indexes are brought in line every few seconds and at the end. Whatever happens in
+//! between, what was reported is kept.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -170,7 +170,7 @@ impl Ingestion<'_> {
 }
 
 /// A file as it is stored: its documents and their chunks.
-type FileDocuments = Vec<(NewDocument, Vec<NewChunk>)>;
+pub(crate) type FileDocuments = Vec<(NewDocument, Vec<NewChunk>)>;
 
 /// How far it is.
 #[derive(Clone, Copy, Default)]

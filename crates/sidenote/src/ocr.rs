@@ -16,13 +16,14 @@ use std::{
 use sidenote_model::CancelToken;
 use sidenote_text::{PageImage, RecognisedLine};
 
-use crate::{config::Ingest, worker::own_program};
+use crate::{
+    config::Ingest,
+    worker::{LOOK_FOR_STOP, own_program},
+};
 
 /// Set for a process that is to confine itself and become the program that its arguments name; its value is the memory limit
 /// in bytes.
 const HELPER_VARIABLE: &str = "SIDENOTE_CONFINED_HELPER";
-/// How often a stop is looked for while the program works.
-const LOOK_FOR_STOP: Duration = Duration::from_millis(20);
 /// A page of small print makes some hundred kilobytes.
 const MAX_OUTPUT_BYTES: u64 = 16 << 20;
 /// Said before anything else, it is why the program failed.
@@ -148,7 +149,7 @@ pub(crate) fn helper_main() {
     if let Ok(memory_bytes) = std::env::var(HELPER_VARIABLE) {
         let mut arguments = std::env::args_os().skip(1);
         let program = PathBuf::from(arguments.next().unwrap_or_default());
-        let memory_bytes = memory_bytes.parse().unwrap_or(2 << 30);
+        let memory_bytes = memory_bytes.parse().unwrap_or(crate::config::EXTRACT_MEMORY_BYTES);
         let data = std::env::var_os("TESSDATA_PREFIX").map(PathBuf::from);
         let reason = crate::cage::enter_as_helper(memory_bytes, &program, data.as_deref()).err().unwrap_or_else(|| {
             let mut command = Command::new(&program);

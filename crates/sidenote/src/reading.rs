@@ -135,17 +135,21 @@ impl<'a> FileReader<'a> {
         };
         let extracted = self.extractor.extract(&name, &bytes, self.cancel, &on_page).map_err(for_good)?;
         drop(bytes);
-        let documents = extracted.documents.into_iter().map(|document| self.cut(document)).collect();
-        Ok(Content::Read(Box::new(Read { sha256, documents, warnings: extracted.warnings })))
-    }
-
-    fn cut(&self, document: Document) -> (Document, Vec<NewChunk>) {
         let options = chunk_options(self.config, self.embedder);
         let counter = Counter { embedder: self.embedder, cancel: self.cancel };
-        let chunks = chunk_document(&document, &counter, &options).into_iter();
-        let chunks = chunks.map(|chunk| NewChunk { hash: embedded_hash(&chunk), chunk, vector: None }).collect();
-        (document, chunks)
+        let with_chunks = |document: Document| {
+            let chunks = cut(&document, &counter, &options);
+            (document, chunks)
+        };
+        let documents = extracted.documents.into_iter().map(with_chunks).collect();
+        Ok(Content::Read(Box::new(Read { sha256, documents, warnings: extracted.warnings })))
     }
+}
+
+/// A document's chunks, still without vectors.
+pub(crate) fn cut(document: &Document, counter: &Counter<'_>, options: &ChunkOptions) -> Vec<NewChunk> {
+    let chunks = chunk_document(document, counter, options).into_iter();
+    chunks.map(|chunk| NewChunk { hash: embedded_hash(&chunk), chunk, vector: None }).collect()
 }
 
 /// How documents are cut for an embedder.

@@ -27,13 +27,17 @@ use sidenote_text::{ExtractError, ExtractLimits, Extracted, PageImage, Recognise
 
 use crate::{
     cage,
-    config::{Ingest, Isolation},
+    config::{EXTRACT_MEMORY_BYTES, Ingest, Isolation},
     error::Error,
     ocr::{self, Tesseract},
 };
 
 /// Set for a process that is to be an extraction worker; its value is the memory limit in bytes.
 const WORKER_VARIABLE: &str = "SIDENOTE_EXTRACTION_WORKER";
+
+/// How often a stop is looked for while a worker or tesseract works. Whether tesseract has ended is looked for as often, so a
+/// page may wait this long.
+pub(crate) const LOOK_FOR_STOP: Duration = Duration::from_millis(20);
 
 /// Whether this process's `main` passes through [`worker_main`], so that starting it again gives a worker.
 static MAIN_PASSES_HERE: AtomicBool = AtomicBool::new(false);
@@ -53,7 +57,7 @@ pub fn worker_main() {
         std::process::exit(sidenote_model::probe_main(std::path::Path::new(&path)));
     }
     if let Ok(memory_bytes) = std::env::var(WORKER_VARIABLE) {
-        let memory_bytes = memory_bytes.parse().unwrap_or(2 << 30);
+        let memory_bytes = memory_bytes.parse().unwrap_or(EXTRACT_MEMORY_BYTES);
         let served = cage::enter(memory_bytes).and_then(|()| serve(&mut io::stdin().lock(), &mut io::stdout().lock()));
         #[expect(clippy::exit, reason = "a worker's life ends here; the host's main must not go on")]
         std::process::exit(i32::from(served.is_err()));
@@ -199,19 +203,33 @@ struct Reader<'a> {
     cancel: &'a CancelToken,
     /// Is told how many pages were read so far; says whether anybody still wants to know.
     on_page: &'a dyn Fn(usize) -> bool,
+    /// How many came so far.
     pages: Cell<usize>,
     is_over: Cell<bool>,
 }
 
-impl Recogniser for Reader<'_> {
-    fn recognise(&self, page: &PageImage) -> Recognised {
+impl Reader<'_> {
+    /// Counts a page that came; returns how many there are with it.
+    fn count(&self) -> usize {
+        self.pages.update(|pages| pages + 1);
+        self.pages.get()
+    }
+
+    /// Reads a page that was counted.
+    fn read(&self, page: &PageImage) -> Recognised {
         if self.is_over.get() {
             return Err("the ingest ended".to_owned());
         }
         let recognised = self.tesseract.recognise(page, self.cancel);
-        self.pages.set(self.pages.get() + 1);
         self.is_over.set(!(self.on_page)(self.pages.get()));
         recognised
+    }
+}
+
+impl Recogniser for Reader<'_> {
+    fn recognise(&self, page: &PageImage) -> Recognised {
+        self.count();
+        self.read(page)
     }
 }
 
@@ -253,7 +271,7 @@ impl Extractor {
             pages: Cell::new(0),
             is_over: Cell::new(false),
         });
-        let reader = reader.as_ref().map(|reader| reader as &dyn Recogniser);
+        let reader = reader.as_ref();
         let request = Request {
             name: name.to_owned(),
             max_text_bytes: self.limits.max_text_bytes,
@@ -262,7 +280,8 @@ impl Extractor {
             can_recognise: reader.is_some(),
         };
         let Some(program) = &self.program else {
-            return extract_here(&request, bytes, reader).map_err(|error| error.to_string());
+            let recogniser = reader.map(|reader| reader as &dyn Recogniser);
+            return extract_here(&request, bytes, recogniser).map_err(|error| error.to_string());
         };
         let mut worker = match self.worker.take() {
             Some(worker) => worker,
@@ -287,9 +306,6 @@ enum WorkerFailure {
     /// Nobody wants the reply any more.
     Stopped,
 }
-
-/// How often a stop is looked for while a worker works.
-const LOOK_FOR_STOP: Duration = Duration::from_millis(100);
 
 struct Worker {
     child: Child,
@@ -327,7 +343,7 @@ impl Worker {
         &mut self,
         request: &Request,
         bytes: &[u8],
-        reader: Option<&dyn Recogniser>,
+        reader: Option<&Reader<'_>>,
         cancel: &CancelToken,
     ) -> Result<Reply, WorkerFailure> {
         let patience = Duration::from_secs(request.timeout_seconds);
@@ -335,7 +351,6 @@ impl Worker {
         // A worker reads its request whole before it works, so writing cannot wait for it to finish.
         send(&mut self.input, &header).map_err(|_| WorkerFailure::Gone)?;
         send(&mut self.input, bytes).map_err(|_| WorkerFailure::Gone)?;
-        let mut pages = 0;
         loop {
             // Every page that has to be drawn has the time of a file.
             let message = self.next_message(patience, cancel)?;
@@ -345,14 +360,17 @@ impl Worker {
                 Err(_) => return Err(WorkerFailure::Nonsense),
             };
             let grey = self.next_message(patience, cancel)?;
-            pages += 1;
+            let Some(reader) = reader else { return Err(WorkerFailure::Nonsense) };
+            let pages = reader.count();
             let is_sound = u64::from(width) * u64::from(height) == grey.len() as u64
                 && pages <= request.max_pages.saturating_mul(2);
-            let Some(reader) = reader.filter(|_| is_sound) else { return Err(WorkerFailure::Nonsense) };
+            if !is_sound {
+                return Err(WorkerFailure::Nonsense);
+            }
             let recognised = if pages > request.max_pages {
                 Err(format!("more than {} pages are pictures (`ingest.max_pages`)", request.max_pages))
             } else {
-                reader.recognise(&PageImage { width, height, dpi, grey })
+                reader.read(&PageImage { width, height, dpi, grey })
             };
             let reply = serde_json::to_vec(&recognised).map_err(|_| WorkerFailure::Nonsense)?;
             send(&mut self.input, &reply).map_err(|_| WorkerFailure::Gone)?;

@@ -6,17 +6,18 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use sidenote_index::{DocumentId, Fingerprint, Index, NewChunk, NewDocument};
+use sidenote_index::{DocumentId, Fingerprint, Index, IndexWriter, NewChunk, NewDocument};
 use sidenote_model::{CancelToken, Embedder};
-use sidenote_text::{Document, ExtractLimits, Heading, SourceFile, Span, chunk_document, embedded_hash};
+use sidenote_text::{Document, ExtractLimits, Heading, SourceFile, Span};
 
 use super::{EvalEvent, set::SetDocument};
 use crate::{
     config::Config,
     embedding::{EMBED_AT_A_TIME, give_vectors},
     error::Error,
+    ingestion::FileDocuments,
     models::model_info,
-    reading::{Counter, chunk_options},
+    reading::{Counter, chunk_options, cut},
 };
 
 /// The collection of a set's documents, which no ingest gives a name like this: an index with another one is somebody's own.
@@ -25,9 +26,6 @@ pub(super) const COLLECTION: &str = "sidenote eval";
 const PREFIX: &str = "eval:";
 /// Chunks stored at a time.
 const STORE_AT_A_TIME: usize = 4 * EMBED_AT_A_TIME;
-
-/// A document that is about to be stored.
-type Prepared = Vec<(NewDocument, Vec<NewChunk>)>;
 
 /// The id of a document of the set.
 pub(super) fn id_of(path: &Path) -> String {
@@ -44,65 +42,103 @@ pub(super) fn bring_in(
     progress: &mut dyn FnMut(EvalEvent),
     cancel: &CancelToken,
 ) -> Result<(), Error> {
+    refuse_others(index)?;
+    let mut writer = index.writer()?;
+    take_model(index, &mut writer, embedder)?;
+    let options = chunk_options(config, embedder);
+    let known = known_documents(index)?;
+    forget_gone(&mut writer, &known, documents)?;
+    let stamp = format!("{} {} {}", env!("CARGO_PKG_VERSION"), options.max_tokens, options.max_prefix_tokens);
+    let changed = changed_documents(documents, &known, &stamp);
+    let counter = Counter { embedder, cancel };
+    let mut prepared: Vec<FileDocuments> = Vec::new();
+    let mut chunks = 0;
+    for (place, Changed { document, known, sha256, done }) in changed.iter().enumerate() {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        if let Some(read) = read(document) {
+            let new = cut(&read, &counter, &options);
+            // What was cut after a stop is not to be trusted, see `Counter`.
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            chunks += new.len();
+            prepared.push(vec![(new_document(document, read, *sha256), new)]);
+        } else if let Some(id) = known {
+            writer.remove(&[*id])?;
+        }
+        if chunks >= STORE_AT_A_TIME || place + 1 == changed.len() {
+            embed(index, embedder, &mut prepared)?;
+            writer.put_files(prepared.iter().map(Vec::as_slice))?;
+            prepared.clear();
+            chunks = 0;
+            progress(EvalEvent::Indexing { done: *done, total: documents.len() });
+        }
+    }
+    writer.commit()?;
+    writer.seal(&mut |_, _| !cancel.is_cancelled())?;
+    Ok(())
+}
+
+/// An index that is somebody's own is left alone.
+fn refuse_others(index: &Index) -> Result<(), Error> {
     if let Some(other) = index.documents(None)?.iter().find(|document| document.collection != COLLECTION) {
         let reason =
             "is no document of a set, and the set's documents would replace it; name another folder for the index";
         return Err(Error::EvalSet { path: other.path.clone(), reason: reason.into() });
     }
-    let mut writer = index.writer()?;
-    if index.embedding_model()?.is_some_and(|known| known != model_info(embedder)) {
+    Ok(())
+}
+
+/// Makes the embedder that of the index.
+fn take_model(index: &Index, writer: &mut IndexWriter, embedder: &dyn Embedder) -> Result<(), Error> {
+    let model = model_info(embedder);
+    if index.embedding_model()?.is_some_and(|known| known != model) {
         // Of another model there is nothing to keep: the set is where it was.
         let all: Vec<DocumentId> = index.documents(None)?.iter().map(|document| document.id).collect();
         writer.remove(&all)?;
         writer.compact()?;
     }
-    writer.set_embedding_model(&model_info(embedder))?;
-    let options = chunk_options(config, embedder);
-    let stamp = format!("{} {} {}", env!("CARGO_PKG_VERSION"), options.max_tokens, options.max_prefix_tokens);
-    let known: HashMap<PathBuf, (DocumentId, [u8; 32])> = index
-        .documents(None)?
-        .into_iter()
-        .map(|document| (document.path, (document.id, document.fingerprint.sha256)))
-        .collect();
+    writer.set_embedding_model(&model)?;
+    Ok(())
+}
+
+/// What the index holds, by path, with the hash of what it was made from.
+type KnownDocuments = HashMap<PathBuf, (DocumentId, [u8; 32])>;
+
+fn known_documents(index: &Index) -> Result<KnownDocuments, Error> {
+    let documents = index.documents(None)?.into_iter();
+    Ok(documents.map(|document| (document.path, (document.id, document.fingerprint.sha256))).collect())
+}
+
+/// Removes what is no longer in the set.
+fn forget_gone(writer: &mut IndexWriter, known: &KnownDocuments, documents: &[SetDocument]) -> Result<(), Error> {
     let wanted: HashSet<PathBuf> = documents.iter().map(path_of).collect();
     let gone: Vec<DocumentId> =
         known.iter().filter(|(path, _)| !wanted.contains(*path)).map(|(_, (id, _))| *id).collect();
     writer.remove(&gone)?;
-    let mut prepared: Vec<Prepared> = Vec::new();
-    let mut chunks = 0;
-    for (done, document) in documents.iter().enumerate() {
-        let sha256 = hash_of(document, &stamp);
-        if known.get(&path_of(document)).is_some_and(|(_, known)| *known == sha256) {
-            continue;
-        }
-        if cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let counter = Counter { embedder, cancel };
-        let read = read(document);
-        if let (None, Some((id, _))) = (&read, known.get(&path_of(document))) {
-            writer.remove(&[*id])?;
-        }
-        if let Some(read) = read {
-            let cut = chunk_document(&read, &counter, &options).into_iter();
-            let cut: Vec<NewChunk> =
-                cut.map(|chunk| NewChunk { hash: embedded_hash(&chunk), chunk, vector: None }).collect();
-            chunks += cut.len();
-            prepared.push(vec![(new_document(document, read, sha256), cut)]);
-        }
-        if chunks >= STORE_AT_A_TIME || done + 1 == documents.len() {
-            embed(index, embedder, &mut prepared)?;
-            writer.put_files(prepared.iter().map(Vec::as_slice))?;
-            prepared.clear();
-            chunks = 0;
-            progress(EvalEvent::Indexing { done: done + 1, total: documents.len() });
-        }
-    }
-    embed(index, embedder, &mut prepared)?;
-    writer.put_files(prepared.iter().map(Vec::as_slice))?;
-    writer.commit()?;
-    writer.seal(&mut |_, _| !cancel.is_cancelled())?;
     Ok(())
+}
+
+/// A document that the index does not hold, or holds otherwise.
+struct Changed<'a> {
+    document: &'a SetDocument,
+    /// What the index holds in its place.
+    known: Option<DocumentId>,
+    sha256: [u8; 32],
+    /// How many documents of the set are done with it.
+    done: usize,
+}
+
+fn changed_documents<'a>(documents: &'a [SetDocument], known: &KnownDocuments, stamp: &str) -> Vec<Changed<'a>> {
+    let changed = |(document, done): (&'a SetDocument, usize)| {
+        let sha256 = hash_of(document, stamp);
+        let known = known.get(&path_of(document));
+        let is_same = known.is_some_and(|(_, known)| *known == sha256);
+        (!is_same).then(|| Changed { document, known: known.map(|(id, _)| *id), sha256, done })
+    };
+    documents.iter().zip(1..).filter_map(changed).collect()
 }
 
 fn path_of(document: &SetDocument) -> PathBuf {
@@ -149,7 +185,7 @@ fn new_document(document: &SetDocument, read: Document, sha256: [u8; 32]) -> New
 }
 
 /// Gives each chunk its vector, unless one of the same text has it already.
-fn embed(index: &Index, embedder: &dyn Embedder, prepared: &mut [Prepared]) -> Result<(), Error> {
+fn embed(index: &Index, embedder: &dyn Embedder, prepared: &mut [FileDocuments]) -> Result<(), Error> {
     let mut new: Vec<&mut NewChunk> = prepared.iter_mut().flatten().flat_map(|(_, chunks)| chunks).collect();
     let hashes: Vec<[u8; 32]> = new.iter().map(|new| new.hash).collect();
     let mut known = index.known_vectors(&embedder.info().name, &hashes)?;
