@@ -64,6 +64,36 @@ fn a_search_can_be_held_to_a_folder() {
 }
 
 #[test]
+fn signs_in_a_query_hold_every_mode_to_them() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write("one.md", "The heron stands in the grey reeds.\n");
+    sandbox.write("two.md", "The grey heron flies over reeds.\n");
+    sandbox.ingest();
+    let names = |query: &str, mode: &str| {
+        let (_, report) = sandbox.json(["search", query, "--mode", mode]);
+        let hits = report["hits"].as_array().unwrap().clone();
+        let name =
+            |hit: &serde_json::Value| hit["document"]["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let mut names: Vec<String> = hits.iter().map(name).collect();
+        names.sort();
+        names
+    };
+    for mode in ["hybrid", "lexical", "dense"] {
+        assert_eq!(names("heron reeds", mode), ["one.md", "two.md"], "{mode}");
+        assert_eq!(names("\"grey heron\"", mode), ["two.md"], "{mode}");
+        assert_eq!(names("heron -flying", mode), ["one.md"], "{mode}");
+        assert_eq!(names("heron +stand", mode), ["one.md"], "{mode}");
+        assert_eq!(names("reeds -\"grey heron\"", mode), ["one.md"], "{mode}");
+    }
+    let run = sandbox.run(["search", "\"reeds grey\""]);
+    assert_eq!((run.code, run.stdout.as_str()), (1, "Nothing found.\n"));
+    assert!(run.stderr.contains("hint: no passage holds"), "{run:?}");
+    let (code, report) = sandbox.json(["search", "the \"grey heron"]);
+    assert_eq!((code, report["hits"].as_array().unwrap().len()), (0, 2));
+    assert!(report["hint"].as_str().unwrap().contains("not closed"), "{report}");
+}
+
+#[test]
 fn nothing_found_is_exit_code_1() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write_handbook();

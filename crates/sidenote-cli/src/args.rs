@@ -166,13 +166,11 @@ fn language_code(text: &str) -> Result<String, String> {
 }
 
 fn format_of(text: &str) -> Result<Format, String> {
-    let name = serde_json::Value::from(text.to_lowercase());
-    serde_json::from_value(name).map_err(|error| {
-        // Serde lists what there is.
-        let list = error.to_string();
-        let list = list.split("expected one of ").nth(1).unwrap_or_default().replace('`', "");
-        format!("formats are {list}")
-    })
+    let name = text.to_lowercase();
+    Format::ALL
+        .into_iter()
+        .find(|format| format.name() == name)
+        .ok_or_else(|| format!("formats are {}", Format::ALL.map(Format::name).join(", ")))
 }
 
 /// Midnight in UTC, in milliseconds since 1970.
@@ -217,7 +215,7 @@ pub(crate) struct AskArgs {
 /// `sidenote search`.
 #[derive(Args, Debug)]
 pub(crate) struct SearchArgs {
-    /// What to look for; quotes are not needed
+    /// What to look for: any of the words; 'words +must -mustnot "side by side"' in single quotes asks for more
     #[arg(required = true, value_name = "QUERY")]
     pub(crate) query: Vec<String>,
 
@@ -447,6 +445,13 @@ mod tests {
         let Command::Ask(ask) = line.command else { panic!("not ask") };
         assert_eq!(ask.question, ["who", "approves", "travel?"]);
         assert!(ask.settled);
+    }
+
+    #[test]
+    fn a_format_that_is_none_is_refused_with_the_list() {
+        assert_eq!(format_of("PDF"), Ok(Format::Pdf));
+        let refused = format_of("word").unwrap_err();
+        assert!(refused.starts_with("formats are markdown, text, html, pdf,"), "{refused}");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Session {
             formats: args.formats.clone(),
             dated_from_unix_ms: args.since,
             dated_before_unix_ms: args.before,
-            documents: None,
+            ..Filter::default()
         }
     }
 }

@@ -128,6 +128,7 @@ impl From<&sidenote::SearchReport> for wire::SearchReport {
         Self {
             query: report.query.clone(),
             hits: report.hits.iter().map(Into::into).collect(),
+            hint: report.hint.clone(),
             timings_ms: wire::SearchMillis {
                 embed: report.timings.embed,
                 lexical: report.timings.lexical,

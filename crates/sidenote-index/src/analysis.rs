@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 /// Changes whenever the same text would give other terms; a full-text index made with another number is rebuilt.
-pub(crate) const ANALYSIS_VERSION: u32 = 1;
+pub(crate) const ANALYSIS_VERSION: u32 = 2;
 /// A term longer than this, in bytes, is no word that anybody types; its parts are kept.
 const MAX_TERM_BYTES: usize = 120;
 
@@ -22,9 +22,31 @@ pub(crate) enum Reading {
     Exact,
 }
 
-/// The terms of `text` in order of their beginning, as byte ranges with their text. Case is kept.
-pub(crate) fn terms(text: &str, reading: Reading) -> Vec<(Range<usize>, String)> {
-    let mut terms = Vec::new();
+/// A term as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Read {
+    /// Where in the text, in bytes.
+    pub(crate) range: Range<usize>,
+    /// In its own case.
+    pub(crate) text: String,
+    /// Parts are counted from 0. A compound stands where its first part does, a hump where its word does, so that what stands
+    /// side by side in the text has numbers side by side.
+    pub(crate) position: usize,
+    /// Not a compound, and not a hump.
+    pub(crate) is_part: bool,
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Terms {
+    read: Vec<Read>,
+    /// Parts among it.
+    parts: usize,
+}
+
+/// The terms of `text` in order of their beginning.
+pub(crate) fn terms(text: &str, reading: Reading) -> Vec<Read> {
+    let mut terms = Terms::default();
     let mut compound: Vec<Range<usize>> = Vec::new();
     let mut characters = text.char_indices().peekable();
     while let Some((start, character)) = characters.next() {
@@ -34,11 +56,11 @@ pub(crate) fn terms(text: &str, reading: Reading) -> Vec<(Range<usize>, String)>
                 run.push(next);
             }
             end_compound(text, &mut compound, reading, &mut terms);
-            push_pairs(&run, &mut terms);
-        } else if character.is_alphanumeric() {
+            push_pairs(text, &run, &mut terms);
+        } else if is_letter(character) {
             let mut end = start + character.len_utf8();
             while let Some((at, next)) =
-                characters.next_if(|(_, next)| (next.is_alphanumeric() && !is_unspaced(*next)) || is_mark(*next))
+                characters.next_if(|(_, next)| (is_letter(*next) && !is_unspaced(*next)) || is_mark(*next))
             {
                 end = at + next.len_utf8();
             }
@@ -50,7 +72,7 @@ pub(crate) fn terms(text: &str, reading: Reading) -> Vec<(Range<usize>, String)>
             let connected = characters.peek().is_some_and(|(_, next)| is_connector(*next));
             if connected {
                 characters.next();
-                if characters.peek().is_some_and(|(_, next)| next.is_alphanumeric() && !is_unspaced(*next)) {
+                if characters.peek().is_some_and(|(_, next)| is_letter(*next) && !is_unspaced(*next)) {
                     continue;
                 }
             }
@@ -58,46 +80,46 @@ pub(crate) fn terms(text: &str, reading: Reading) -> Vec<(Range<usize>, String)>
         }
     }
     end_compound(text, &mut compound, reading, &mut terms);
-    terms
+    terms.read
 }
 
 /// Puts out the parts that were read, and the whole where there are several.
-fn end_compound(
-    text: &str,
-    compound: &mut Vec<Range<usize>>,
-    reading: Reading,
-    terms: &mut Vec<(Range<usize>, String)>,
-) {
+fn end_compound(text: &str, compound: &mut Vec<Range<usize>>, reading: Reading, terms: &mut Terms) {
     if reading == Reading::Exact
         && let (Some(first), Some(last)) = (compound.first(), compound.last())
         && compound.len() > 1
     {
-        push(text, first.start..last.end, terms);
+        terms.push(text, first.start..last.end, false);
     }
     for part in compound.drain(..) {
-        push(text, part.clone(), terms);
+        terms.push(text, part.clone(), true);
         for hump in humps(&text[part.clone()]) {
-            push(text, part.start + hump.start..part.start + hump.end, terms);
+            terms.push(text, part.start + hump.start..part.start + hump.end, false);
         }
+        terms.parts += 1;
     }
 }
 
-fn push(text: &str, range: Range<usize>, terms: &mut Vec<(Range<usize>, String)>) {
-    if range.len() <= MAX_TERM_BYTES {
-        let term: String = text[range.clone()].chars().filter(|character| !is_mark(*character)).collect();
-        if !term.is_empty() {
-            terms.push((range, term));
-        }
-    }
-}
-
-fn push_pairs(run: &[(usize, char)], terms: &mut Vec<(Range<usize>, String)>) {
+fn push_pairs(text: &str, run: &[(usize, char)], terms: &mut Terms) {
     let range = |first: &(usize, char), last: &(usize, char)| first.0..last.0 + last.1.len_utf8();
     if let [only] = run {
-        terms.push((range(only, only), only.1.to_string()));
+        terms.push(text, range(only, only), true);
+        terms.parts += 1;
     }
     for pair in run.windows(2) {
-        terms.push((range(&pair[0], &pair[1]), pair.iter().map(|(_, character)| *character).collect()));
+        terms.push(text, range(&pair[0], &pair[1]), true);
+        terms.parts += 1;
+    }
+}
+
+impl Terms {
+    fn push(&mut self, text: &str, range: Range<usize>, is_part: bool) {
+        if range.len() <= MAX_TERM_BYTES {
+            let text: String = text[range.clone()].chars().filter(|character| !is_mark(*character)).collect();
+            if !text.is_empty() {
+                self.read.push(Read { range, text, position: self.parts, is_part });
+            }
+        }
     }
 }
 
@@ -130,9 +152,20 @@ fn is_connector(character: char) -> bool {
     )
 }
 
-/// A combining mark: belongs to the letter before it and is left out of the term, as if folded.
+/// Letters, digits, and the signs that the scripts of India put on their letters.
+fn is_letter(character: char) -> bool {
+    !is_mark(character) && character.is_alphanumeric()
+        || matches!(character, '\u{900}'..='\u{dff}')
+            && !matches!(character, '\u{964}' | '\u{965}' | '\u{970}' | '\u{df4}')
+}
+
+/// A combining mark: belongs to the letter before it and is left out of the term, as if folded. So do the vowel signs of Hebrew
+/// and Arabic, which most texts leave out.
 fn is_mark(character: char) -> bool {
-    matches!(character, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200d}')
+    matches!(character,
+        '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200d}'
+        | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}' | '\u{5c4}' | '\u{5c5}' | '\u{5c7}'
+        | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}')
 }
 
 /// Scripts written without spaces between words, and Hangul, whose words carry endings.
@@ -158,11 +191,11 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        terms(text, Reading::Words).into_iter().map(|(_, term)| term).collect()
+        terms(text, Reading::Words).into_iter().map(|term| term.text).collect()
     }
 
     fn exact(text: &str) -> Vec<String> {
-        terms(text, Reading::Exact).into_iter().map(|(_, term)| term).collect()
+        terms(text, Reading::Exact).into_iter().map(|term| term.text).collect()
     }
 
     #[test]
@@ -195,6 +228,34 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_side_by_side_has_positions_side_by_side() {
+        let places: Vec<(String, usize)> = terms("the AB-1203/7 oneTwo 東京都", Reading::Exact)
+            .into_iter()
+            .map(|term| (term.text, term.position))
+            .collect();
+        let expected = [
+            ("the", 0),
+            ("AB-1203/7", 1),
+            ("AB", 1),
+            ("1203", 2),
+            ("7", 3),
+            ("oneTwo", 4),
+            ("one", 4),
+            ("Two", 4),
+            ("東京", 5),
+            ("京都", 6),
+        ];
+        assert_eq!(places, expected.map(|(text, place)| (text.to_owned(), place)));
+    }
+
+    #[test]
+    fn signs_that_belong_to_a_letter_do_not_end_its_word() {
+        assert_eq!(words("हिन्दी में।"), ["हिन्दी", "में"]);
+        assert_eq!(words("كِتَابٌ"), ["كتاب"]);
+        assert_eq!(words("שָׁלוֹם"), ["שלום"]);
+    }
+
+    #[test]
     fn combining_marks_are_folded_away() {
         assert_eq!(words("cafe\u{301} na\u{308}ive"), ["cafe", "naive"]);
     }
@@ -211,9 +272,9 @@ mod tests {
             &"a-".repeat(300),
         ] {
             for reading in [Reading::Words, Reading::Exact] {
-                for (range, term) in terms(text, reading) {
-                    assert!(text.get(range).is_some());
-                    assert!(!term.is_empty() && term.len() <= MAX_TERM_BYTES);
+                for term in terms(text, reading) {
+                    assert!(text.get(term.range).is_some());
+                    assert!(!term.text.is_empty() && term.text.len() <= MAX_TERM_BYTES);
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::exact::ExactIndex;
 use crate::files::Layout;
 use crate::hnsw::HnswSegment;
 use crate::sqlite::{self, ChunkRow, ModelRow, Reader, State};
-use crate::types::{ChunkId, DocumentId, Scored};
+use crate::types::{Allowed, ChunkId, DocumentId, Scored};
 use crate::vector::{Node, VectorIndex, sort_best_first};
 
 /// Rows read at a time.
@@ -240,10 +240,11 @@ impl DenseView {
     }
 
     /// The best chunks for a unit vector, best first, ties by chunk id.
-    pub(crate) fn search(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<Scored> {
-        let passes = |document: DocumentId| allowed.is_none_or(|set| set.contains(document.0.cast_unsigned()));
-        let nodes: Option<RoaringTreemap> = allowed
-            .map(|_| self.places.values().filter(|(_, document)| passes(*document)).map(|(node, _)| *node).collect());
+    pub(crate) fn search(&self, query: &[f32], limit: usize, allowed: &Allowed) -> Vec<Scored> {
+        let nodes: Option<RoaringTreemap> = (!allowed.is_everything()).then(|| {
+            let passing = self.places.iter().filter(|(chunk, (_, document))| allowed.passes(**chunk, *document));
+            passing.map(|(_, (node, _))| *node).collect()
+        });
         let mut found = self.tail.search(query, limit, nodes.as_ref());
         for segment in self.segments.values() {
             found.extend(segment.search(query, limit, nodes.as_ref()));
@@ -255,7 +256,7 @@ impl DenseView {
         for (node, score) in found {
             for &chunk in self.chunks_of_node.get(&node).map(Vec::as_slice).unwrap_or_default() {
                 if let Some(&(_, document)) = self.places.get(&chunk)
-                    && passes(document)
+                    && allowed.passes(chunk, document)
                 {
                     hits.push(Scored { chunk, document, score });
                 }

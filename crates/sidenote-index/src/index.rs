@@ -18,7 +18,7 @@ use crate::seal::Segments;
 use crate::sqlite::{self, ModelRow, Reader, Schema, State, Writer};
 use crate::tantivy::{Lexical, LexicalFailure, LexicalWeights};
 use crate::types::{
-    ChunkId, DocumentId, EmbeddingModelInfo, Failure, Filter, IndexStatus, Scored, StoredChunk, StoredDocument,
+    Allowed, ChunkId, DocumentId, EmbeddingModelInfo, Failure, Filter, IndexStatus, Scored, StoredChunk, StoredDocument,
 };
 use crate::writer::IndexWriter;
 
@@ -221,7 +221,12 @@ impl Index {
     /// # Errors
     /// Where the database cannot be read, or the full-text index is damaged and another process writes just now.
     pub fn search_lexical(&self, query: &str, limit: usize, filter: &Filter) -> Result<Vec<Scored>, IndexError> {
-        match self.search_lexical_once(query, limit, filter) {
+        self.repairing(|| self.search_lexical_once(query, limit, filter))
+    }
+
+    /// Does what needs the full-text index, and where that turns out to be damaged, builds it anew and does it again.
+    fn repairing<T>(&self, work: impl Fn() -> Result<T, IndexError>) -> Result<T, IndexError> {
+        match work() {
             Err(IndexError::Lexical { reason, path }) => {
                 tracing::warn!(%reason, "the full-text index is damaged and is built anew");
                 self.inner.lexical_broken.store(true, Ordering::SeqCst);
@@ -234,7 +239,7 @@ impl Index {
                 self.inner.close_writer(writer);
                 drop(lock);
                 rebuilt?;
-                self.search_lexical_once(query, limit, filter)
+                work()
             }
             other => other,
         }
@@ -243,7 +248,7 @@ impl Index {
     fn search_lexical_once(&self, query: &str, limit: usize, filter: &Filter) -> Result<Vec<Scored>, IndexError> {
         let state = self.inner.state()?;
         let (lexical, sequence) = self.inner.current_lexical(&state)?;
-        let allowed = self.inner.allowed(filter, &state)?;
+        let allowed = self.inner.allowed(filter, &state, &lexical)?;
         let mut removed = HashSet::new();
         if sequence < state.sequence {
             let reader = self.inner.reader.clone();
@@ -251,7 +256,7 @@ impl Index {
             removed = chunks.into_iter().map(i64::cast_unsigned).collect();
         }
         let weights = &self.inner.options.lexical_weights;
-        lexical.search(query, limit, weights, allowed, removed).map_err(|failure| failure.into_error(lexical.folder()))
+        lexical.search(query, limit, weights, &allowed, removed).map_err(|failure| failure.into_error(lexical.folder()))
     }
 
     /// The chunks whose vectors are nearest to `vector` by cosine; none where nothing was embedded yet.
@@ -273,8 +278,15 @@ impl Index {
         }
         let query = sqlite::unit_vector(vector)?;
         let state = self.inner.state()?;
-        let allowed = self.inner.allowed(filter, &state)?;
-        self.inner.with_dense(&known, |view| view.search(&query, limit, allowed.as_deref()))
+        let allowed = if filter.is_of_documents() {
+            Allowed { documents: self.inner.allowed_documents(filter, &state)?, chunks: None }
+        } else {
+            self.repairing(|| {
+                let (lexical, _) = self.inner.current_lexical(&state)?;
+                self.inner.allowed(filter, &state, &lexical)
+            })?
+        };
+        self.inner.with_dense(&known, |view| view.search(&query, limit, &allowed))
     }
 
     /// Whether an ingest began and did not come to its end.
@@ -470,8 +482,20 @@ impl Inner {
         Ok(loaded)
     }
 
+    /// What a filter lets through.
+    fn allowed(&self, filter: &Filter, state: &State, lexical: &Lexical) -> Result<Allowed, IndexError> {
+        let documents = self.allowed_documents(filter, state)?;
+        if filter.is_of_documents() {
+            return Ok(Allowed { documents, chunks: None });
+        }
+        let holding = lexical.holding(&filter.holds, &filter.lacks);
+        let chunks = holding.map_err(|failure| failure.into_error(lexical.folder()))?;
+        Ok(Allowed { documents, chunks: Some(Arc::new(chunks)) })
+    }
+
     /// The documents that a filter lets through; `None` where all.
-    fn allowed(&self, filter: &Filter, state: &State) -> Result<Option<Arc<RoaringTreemap>>, IndexError> {
+    fn allowed_documents(&self, filter: &Filter, state: &State) -> Result<Option<Arc<RoaringTreemap>>, IndexError> {
+        let filter = &Filter { holds: Vec::new(), lacks: Vec::new(), ..filter.clone() };
         if filter.is_everything() {
             return Ok(None);
         }

@@ -112,7 +112,7 @@ pub(crate) fn replay(
         if let Some(source) = source {
             // `chunks` is ascending.
             for chunk in source.chunks.iter().filter(|chunk| chunks.binary_search(&chunk.id.0).is_ok()) {
-                lexical.add(&source.title, chunk)?;
+                lexical.add(&source.title, source.language.as_deref(), chunk)?;
             }
         }
     }
@@ -146,7 +146,7 @@ pub(crate) fn rebuild_lexical(inner: &Inner, writer: &Writer) -> Result<(), Inde
             let source = inner.sqlite.wait(async move { reader.chunks_of(document).await })?;
             if let Some(source) = source {
                 for chunk in &source.chunks {
-                    open.add(&source.title, chunk).map_err(fail)?;
+                    open.add(&source.title, source.language.as_deref(), chunk).map_err(fail)?;
                 }
             }
         }

@@ -36,7 +36,7 @@ pub use error::IndexError;
 pub use index::{Index, IndexOptions, VectorMode};
 pub use tantivy::LexicalWeights;
 pub use types::{
-    ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint, IndexStatus, NewChunk,
-    NewDocument, NextChunk, PutReport, Scored, StoredChunk, StoredDocument,
+    ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint, Held, IndexStatus,
+    NewChunk, NewDocument, NextChunk, PutReport, Scored, StoredChunk, StoredDocument,
 };
 pub use writer::{CompactReport, IndexWriter, SealReport};

@@ -10,44 +10,40 @@
 //! - An update is a delete and an add, in that order, in one commit. `delete_term` works on indexed fields only.
 //! - Dropping the writer abandons merges that are under way; ours waits for them, within a bound.
 
+mod analysers;
 mod documents;
+mod query;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
-use tantivy::collector::{FilterCollector, TopDocs};
+use tantivy::collector::{Collector, FilterCollector, SegmentCollector, TopDocs};
+use tantivy::columnar::Column;
 use tantivy::indexer::LogMergePolicy;
-use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
-use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
-use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language, LowerCaser, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream, Tokenizer,
+use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
+use tantivy::{
+    DocAddress, Index, IndexReader, ReloadPolicy, Searcher, SegmentReader, TantivyDocument, TantivyError, Term,
 };
-use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
-use crate::analysis::{ANALYSIS_VERSION, Reading, terms};
+use crate::analysis::ANALYSIS_VERSION;
 use crate::error::IndexError;
 use crate::files;
-use crate::types::{ChunkId, DocumentId, Scored, StoredChunk};
-use documents::DocumentTable;
+use crate::types::{Allowed, ChunkId, DocumentId, Held, Scored, StoredChunk};
+use analysers::{EXACT, Tongue, WordReaders, exact_analyser};
+use documents::Documents;
+use query::LexicalQuery;
 
 /// Memory for documents that are not committed yet, in bytes.
 const WRITER_BYTES: usize = 50_000_000;
-/// Distinct terms of a query that are looked up; the first ones count.
-const MAX_QUERY_TERMS: usize = 256;
-/// Bytes of a query that are looked at.
-const MAX_QUERY_BYTES: usize = 65_536;
 /// So many times more chunks are looked at than asked for, before their documents are.
 const DEEPER: usize = 3;
 /// How long a writer waits for merges at its end.
 const MERGE_PATIENCE: Duration = Duration::from_secs(10);
-
-const WORDS: &str = "words";
-const EXACT: &str = "exact";
 
 /// How much a match in each place counts. 0 switches a place off.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,90 +99,29 @@ struct Fields {
     heading: Field,
     body: Field,
     exact: Field,
+    /// The one in which the words of title, heading and body were read.
+    language: Field,
 }
 
 fn schema() -> (Schema, Fields) {
-    let text = |analyser: &str| {
-        TextOptions::default().set_indexing_options(
-            TextFieldIndexing::default().set_tokenizer(analyser).set_index_option(IndexRecordOption::WithFreqs),
-        )
+    let text = |keeps: IndexRecordOption| {
+        let indexing = TextFieldIndexing::default().set_tokenizer(EXACT).set_index_option(keeps);
+        TextOptions::default().set_indexing_options(indexing)
     };
+    // Words come read already, in the language of their document.
+    let words = || text(IndexRecordOption::WithFreqs);
     let mut builder = Schema::builder();
     let fields = Fields {
         chunk: builder.add_u64_field("chunk", INDEXED | FAST),
         document: builder.add_u64_field("document", INDEXED | FAST),
-        title: builder.add_text_field("title", text(WORDS)),
-        heading: builder.add_text_field("heading", text(WORDS)),
-        body: builder.add_text_field("body", text(WORDS)),
-        exact: builder.add_text_field("exact", text(EXACT)),
+        title: builder.add_text_field("title", words()),
+        heading: builder.add_text_field("heading", words()),
+        body: builder.add_text_field("body", words()),
+        // Phrases are looked up here.
+        exact: builder.add_text_field("exact", text(IndexRecordOption::WithFreqsAndPositions)),
+        language: builder.add_text_field("language", STRING),
     };
     (builder.build(), fields)
-}
-
-/// Our readings of a text as tantivy sees them.
-#[derive(Clone, Copy, Debug)]
-struct Terms(Reading);
-
-struct TermStream {
-    terms: std::vec::IntoIter<(std::ops::Range<usize>, String)>,
-    token: Token,
-}
-
-impl Tokenizer for Terms {
-    type TokenStream<'a> = TermStream;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> TermStream {
-        TermStream { terms: terms(text, self.0).into_iter(), token: Token::default() }
-    }
-}
-
-impl TokenStream for TermStream {
-    fn advance(&mut self) -> bool {
-        let Some((range, text)) = self.terms.next() else { return false };
-        self.token = Token {
-            offset_from: range.start,
-            offset_to: range.end,
-            position: self.token.position.wrapping_add(1),
-            text,
-            position_length: 1,
-        };
-        true
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
-    }
-}
-
-/// Letters of other scripts are kept, accents folded, English stop words left out, English endings taken off.
-fn words_analyser() -> TextAnalyzer {
-    let folded = TextAnalyzer::builder(Terms(Reading::Words)).filter(LowerCaser).filter(AsciiFoldingFilter);
-    match StopWordFilter::new(Language::English) {
-        Some(stop) => folded.filter(stop).filter(Stemmer::new(Language::English)).build(),
-        None => folded.filter(Stemmer::new(Language::English)).build(),
-    }
-}
-
-/// Accents folded, nothing else changed.
-fn exact_analyser() -> TextAnalyzer {
-    TextAnalyzer::builder(Terms(Reading::Exact)).filter(LowerCaser).filter(AsciiFoldingFilter).build()
-}
-
-fn distinct_terms(analyser: &mut TextAnalyzer, text: &str) -> Vec<String> {
-    let mut seen = HashSet::new();
-    let mut list = Vec::new();
-    let mut stream = analyser.token_stream(text);
-    while list.len() < MAX_QUERY_TERMS && stream.advance() {
-        let term = &stream.token().text;
-        if seen.insert(term.clone()) {
-            list.push(term.clone());
-        }
-    }
-    list
 }
 
 /// One generation of the full-text index, open for reading.
@@ -196,21 +131,13 @@ pub(crate) struct Lexical {
     index: Index,
     reader: IndexReader,
     fields: Fields,
-    /// Of the last commit that was searched.
-    documents: Mutex<Option<Arc<DocumentTable>>>,
+    documents: Documents,
 }
 
 impl std::fmt::Debug for Lexical {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Lexical").field("folder", &self.folder).finish_non_exhaustive()
     }
-}
-
-/// A query, analysed.
-struct QueryTerms {
-    query: Box<dyn Query>,
-    /// Its words, stemmed, for documents as a whole.
-    words: Vec<String>,
 }
 
 /// Why tantivy failed; the caller decides between rebuilding and reporting.
@@ -278,11 +205,10 @@ impl Lexical {
     }
 
     fn of_index(folder: &Path, generation: i64, index: Index) -> Result<Self, LexicalFailure> {
-        index.tokenizers().register(WORDS, words_analyser());
         index.tokenizers().register(EXACT, exact_analyser());
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let (folder, fields) = (folder.to_owned(), schema().1);
-        Ok(Self { generation, folder, index, reader, fields, documents: Mutex::new(None) })
+        Ok(Self { generation, folder, index, reader, fields, documents: Documents::new(fields.body) })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -350,38 +276,37 @@ impl Lexical {
         query: &str,
         limit: usize,
         weights: &LexicalWeights,
-        allowed: Option<Arc<RoaringTreemap>>,
+        allowed: &Allowed,
         removed: HashSet<u64>,
     ) -> Result<Vec<Scored>, LexicalFailure> {
-        let Some(query) = self.build_query(query, weights) else { return Ok(Vec::new()) };
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let QueryTerms { query, words } = query;
+        let removed = Arc::new(removed);
         // Chunks of good documents stand further down before their documents count.
         let kept = limit;
         let limit = if weights.document > 0.0 { limit.saturating_mul(DEEPER) } else { limit };
         guard(|| {
             let searcher = self.reader.searcher();
+            let Some(LexicalQuery { query, words, statistics }) =
+                LexicalQuery::any_of(query, &searcher, &self.fields, weights)?
+            else {
+                return Ok(Vec::new());
+            };
             let all = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
             let mut wanted = limit.saturating_add(32).min(all.max(1));
             loop {
                 let top = TopDocs::with_limit(wanted).order_by_score();
-                let found = match (&allowed, removed.is_empty()) {
-                    (None, true) => searcher.search(&*query, &top)?,
-                    (allowed, _) => {
-                        let allowed = allowed.clone();
-                        let removed = Arc::new(removed.clone());
-                        let top =
-                            FilterCollector::new("chunk".to_owned(), move |chunk: u64| !removed.contains(&chunk), top);
-                        match allowed {
-                            None => searcher.search(&*query, &top)?,
-                            Some(allowed) => {
-                                let allow = move |document: u64| allowed.contains(document);
-                                searcher.search(&*query, &FilterCollector::new("document".to_owned(), allow, top))?
-                            }
-                        }
-                    }
+                let found = if allowed.is_everything() && removed.is_empty() {
+                    searcher.search_with_statistics_provider(&*query, &top, &statistics)?
+                } else {
+                    let (removed, Allowed { documents, chunks }) = (Arc::clone(&removed), allowed.clone());
+                    let chunk_passes =
+                        move |id: u64| !removed.contains(&id) && chunks.as_ref().is_none_or(|set| set.contains(id));
+                    let document_passes = move |id: u64| documents.as_ref().is_none_or(|set| set.contains(id));
+                    let top = FilterCollector::new("chunk".to_owned(), chunk_passes, top);
+                    let top = FilterCollector::new("document".to_owned(), document_passes, top);
+                    searcher.search_with_statistics_provider(&*query, &top, &statistics)?
                 };
                 // Equal scores are ordered by chunk id, which is only right if all of the equal ones at the cut are seen.
                 let cut_in_tie = found.len() == wanted
@@ -398,12 +323,7 @@ impl Lexical {
                 crate::vector::sort_best_first(&mut hits);
                 hits.truncate(limit);
                 if weights.document > 0.0 {
-                    let table = self.document_table(&searcher)?;
-                    let scores = table.scores(&searcher, self.fields.body, &words)?;
-                    for hit in &mut hits {
-                        hit.score += weights.document * scores.of(hit.document.0.cast_unsigned());
-                    }
-                    crate::vector::sort_best_first(&mut hits);
+                    self.documents.rescore(&mut hits, &searcher, &words, weights.document)?;
                     hits.truncate(kept);
                 }
                 return Ok(hits);
@@ -411,49 +331,13 @@ impl Lexical {
         })
     }
 
-    /// Made once for every commit that is searched.
-    fn document_table(&self, searcher: &Searcher) -> Result<Arc<DocumentTable>, LexicalFailure> {
-        let mut known = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.as_ref().filter(|table| &table.generation == searcher.generation()) {
-            Some(table) => Ok(Arc::clone(table)),
-            None => {
-                let table = Arc::new(DocumentTable::of(searcher, self.fields.body)?);
-                *known = Some(Arc::clone(&table));
-                Ok(table)
-            }
-        }
-    }
-
-    /// A query that matches any term; `None` where no term is left.
-    fn build_query(&self, query: &str, weights: &LexicalWeights) -> Option<QueryTerms> {
-        let mut end = query.len().min(MAX_QUERY_BYTES);
-        while !query.is_char_boundary(end) {
-            end -= 1;
-        }
-        let query = &query[..end];
-        let words = distinct_terms(&mut words_analyser(), query);
-        let exact = distinct_terms(&mut exact_analyser(), query);
-        let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        let mut any_of = |field: Field, weight: f32, terms: &[String]| {
-            if weight > 0.0 {
-                for term in terms {
-                    let term = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
-                    clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(term), weight))));
-                }
-            }
-        };
-        if words.is_empty() {
-            // Nothing but stop words, which only the exact reading holds.
-            any_of(self.fields.exact, 1.0, &exact);
-        } else {
-            any_of(self.fields.body, weights.body, &words);
-            any_of(self.fields.title, weights.title, &words);
-            any_of(self.fields.heading, weights.heading, &words);
-            let stop = stop_words(&exact);
-            let exact: Vec<String> = exact.into_iter().filter(|term| !stop.contains(term)).collect();
-            any_of(self.fields.exact, weights.exact, &exact);
-        }
-        (!clauses.is_empty()).then(|| QueryTerms { query: Box::new(BooleanQuery::new(clauses)), words })
+    /// The chunks that hold all of `holds` and nothing of `lacks`.
+    pub(crate) fn holding(&self, holds: &[Held], lacks: &[Held]) -> Result<RoaringTreemap, LexicalFailure> {
+        guard(|| {
+            let searcher = self.reader.searcher();
+            let query = query::holding(holds, lacks, &searcher, &self.fields)?;
+            Ok(searcher.search(&*query, &ChunkSet)?)
+        })
     }
 
     /// The writer; there is one at a time.
@@ -478,14 +362,47 @@ impl Lexical {
                 folder: self.folder.clone(),
                 writer: Some(writer),
                 fields: self.fields,
+                words: WordReaders::default(),
             })
         })
     }
 }
 
-fn stop_words(terms: &[String]) -> HashSet<String> {
-    let mut analyser = words_analyser();
-    terms.iter().filter(|term| !analyser.token_stream(term).advance()).cloned().collect()
+/// Collects the ids of chunks.
+struct ChunkSet;
+
+struct SegmentChunks {
+    ids: Column,
+    found: RoaringTreemap,
+}
+
+impl Collector for ChunkSet {
+    type Fruit = RoaringTreemap;
+    type Child = SegmentChunks;
+
+    fn for_segment(&self, _: u32, segment: &SegmentReader) -> tantivy::Result<SegmentChunks> {
+        Ok(SegmentChunks { ids: segment.fast_fields().u64("chunk")?, found: RoaringTreemap::new() })
+    }
+
+    fn requires_scoring(&self) -> bool {
+        false
+    }
+
+    fn merge_fruits(&self, found: Vec<RoaringTreemap>) -> tantivy::Result<RoaringTreemap> {
+        Ok(found.into_iter().fold(RoaringTreemap::new(), |all, some| all | some))
+    }
+}
+
+impl SegmentCollector for SegmentChunks {
+    type Fruit = RoaringTreemap;
+
+    fn collect(&mut self, document: u32, _: f32) {
+        self.found.extend(self.ids.first(document));
+    }
+
+    fn harvest(self) -> RoaringTreemap {
+        self.found
+    }
 }
 
 fn scored(searcher: &Searcher, found: &[(f32, DocAddress)]) -> Result<Vec<Scored>, LexicalFailure> {
@@ -528,6 +445,7 @@ pub(crate) struct LexicalWriter {
     /// Taken at the end, to wait for merges.
     writer: Option<tantivy::IndexWriter>,
     fields: Fields,
+    words: WordReaders,
 }
 
 impl std::fmt::Debug for LexicalWriter {
@@ -549,14 +467,24 @@ impl LexicalWriter {
         })
     }
 
-    pub(crate) fn add(&mut self, title: &str, chunk: &StoredChunk) -> Result<(), LexicalFailure> {
+    /// Adds a chunk of a document with this title, in this language.
+    pub(crate) fn add(
+        &mut self,
+        title: &str,
+        language: Option<&str>,
+        chunk: &StoredChunk,
+    ) -> Result<(), LexicalFailure> {
         let heading = chunk.heading.join("\n");
+        let tongue = Tongue::of(language);
         let mut document = TantivyDocument::new();
         document.add_u64(self.fields.chunk, chunk.id.0.cast_unsigned());
         document.add_u64(self.fields.document, chunk.document.0.cast_unsigned());
-        document.add_text(self.fields.title, title);
-        document.add_text(self.fields.heading, &heading);
-        document.add_text(self.fields.body, &chunk.text);
+        document.add_text(self.fields.language, tongue.code());
+        for (field, text) in
+            [(self.fields.title, title), (self.fields.heading, &heading), (self.fields.body, &chunk.text)]
+        {
+            document.add_pre_tokenized_text(field, self.words.read(tongue, text));
+        }
         document.add_text(self.fields.exact, format!("{title}\n{heading}\n{}", chunk.text));
         guard(|| {
             self.writer()?.add_document(document)?;

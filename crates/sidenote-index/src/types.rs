@@ -1,7 +1,9 @@
 //! What goes into the index and what comes out.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
 use sidenote_text::{Chunk, Format, Page, Span};
 
@@ -193,6 +195,24 @@ pub struct Scored {
     pub score: f32,
 }
 
+/// Something that a chunk holds in its text, its headings or its document's title.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Held {
+    /// A word in any of its forms: `invoice` is met by "invoices".
+    Word(String),
+    /// Words side by side as they are written, but for case, accents and what stands between them.
+    Phrase(String),
+}
+
+impl Held {
+    /// The word or words.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Word(text) | Self::Phrase(text) => text,
+        }
+    }
+}
+
 /// Which chunks a search looks at. Exact, and applied before ranking. The default is everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Filter {
@@ -211,12 +231,41 @@ pub struct Filter {
     pub dated_before_unix_ms: Option<i64>,
     /// Only these documents; an empty list finds nothing.
     pub documents: Option<Vec<DocumentId>>,
+    /// Only chunks that hold each of these. What was stored since the last commit is not among them.
+    pub holds: Vec<Held>,
+    /// Only chunks that hold none of these.
+    pub lacks: Vec<Held>,
 }
 
 impl Filter {
     /// Whether it lets everything through.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether it lets a document through as a whole or not at all.
+    pub fn is_of_documents(&self) -> bool {
+        self.holds.is_empty() && self.lacks.is_empty()
+    }
+}
+
+/// What a [`Filter`] lets through; `None` is everything.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Allowed {
+    pub(crate) documents: Option<Arc<RoaringTreemap>>,
+    pub(crate) chunks: Option<Arc<RoaringTreemap>>,
+}
+
+impl Allowed {
+    pub(crate) fn is_everything(&self) -> bool {
+        self.documents.is_none() && self.chunks.is_none()
+    }
+
+    pub(crate) fn passes(&self, chunk: ChunkId, document: DocumentId) -> bool {
+        let holds = |set: &Option<Arc<RoaringTreemap>>, id: i64| {
+            set.as_ref().is_none_or(|set| set.contains(id.cast_unsigned()))
+        };
+        holds(&self.documents, document.0) && holds(&self.chunks, chunk.0)
     }
 }
 

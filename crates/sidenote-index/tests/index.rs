@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use common::*;
 use sidenote_index::{
-    DocumentId, Failure, Filter, Fingerprint, Index, IndexError, IndexOptions, NewChunk, Scored, VectorMode,
+    DocumentId, Failure, Filter, Fingerprint, Held, Index, IndexError, IndexOptions, IndexWriter, NewChunk, Scored,
+    VectorMode,
 };
 use sidenote_text::{Format, Page, Span};
 
@@ -191,6 +192,104 @@ fn a_filter_holds_exactly_at_any_selectivity() {
     check(of(&[], &[], Some(250), Some(300)), &|number| date(number).is_some_and(|date| (250..300).contains(&date)));
     check(of(&["th"], &[Format::Pdf], Some(0), Some(200)), &|number| number == 1);
     check(of(&[], &[Format::Email], Some(10_290), None), &|number| number % 3 == 2 && number >= 290);
+}
+
+/// What a chunk has to hold and what it must not is a filter like any other: both legs keep to it.
+#[test]
+fn chunks_can_be_held_to_words_and_phrases() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    let texts = [
+        "The alpha invoices are paid at once.",
+        "One alpha invoice paid, for part AB-1203/7.",
+        "Paid at once: alpha.",
+        "At once the alpha is paid, for part AB-1203/8.",
+    ];
+    for (number, text) in texts.iter().enumerate() {
+        let (mut document, chunks) = document("c", &format!("/{number}"), &format!("{text}\n"));
+        document.title = (number == 3).then(|| "Invoices of caf\u{e9}s".to_owned());
+        writer.put(&document, &chunks).unwrap();
+    }
+    writer.commit().unwrap();
+    let word = |text: &str| Held::Word(text.to_owned());
+    let phrase = |text: &str| Held::Phrase(text.to_owned());
+    for (holds, lacks, expected) in [
+        (vec![word("invoice")], vec![], vec![0, 1, 3]),
+        (vec![phrase("invoice")], vec![], vec![1]),
+        (vec![phrase("paid at once")], vec![], vec![0, 2]),
+        (vec![phrase("PAID AT ONCE"), word("invoice")], vec![], vec![0]),
+        (vec![word("AB-1203/7")], vec![], vec![1]),
+        (vec![phrase("part ab 1203")], vec![], vec![1, 3]),
+        (vec![phrase("1203/8")], vec![], vec![3]),
+        (vec![phrase("cafes")], vec![], vec![3]),
+        (vec![], vec![word("invoices")], vec![2]),
+        (vec![word("alpha")], vec![phrase("at once"), word("AB-1203/7")], vec![]),
+        (vec![phrase("?!")], vec![], vec![]),
+        (vec![], vec![phrase("?!")], vec![0, 1, 2, 3]),
+        (vec![word("the")], vec![], vec![0, 3]),
+    ] {
+        let filter = Filter { holds, lacks, ..Filter::default() };
+        let of = |hits: Vec<Scored>| -> Vec<i64> {
+            let path = |hit: &Scored| index.document(hit.document).unwrap().unwrap().path;
+            let mut found: Vec<i64> =
+                hits.iter().map(|hit| path(hit).file_name().unwrap().to_str().unwrap().parse().unwrap()).collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(of(index.search_lexical("alpha", 10, &filter).unwrap()), expected, "{filter:?}");
+        assert_eq!(of(index.search_dense(&vector_of("alpha"), MODEL, 10, &filter).unwrap()), expected, "{filter:?}");
+    }
+}
+
+/// Each document is read in its own language, and a question in every language of the index.
+#[test]
+fn words_are_met_in_their_other_forms_in_every_language() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    let put = |writer: &mut IndexWriter, path: &str, language: Option<&str>, text: &str| {
+        let (mut document, chunks) = document("c", path, text);
+        document.language = language.map(str::to_owned);
+        writer.put(&document, &chunks).unwrap();
+    };
+    put(&mut writer, "/de", Some("de"), "Die K\u{fc}ndigungsfristen der Vertr\u{e4}ge stehen im Anhang.\n");
+    put(&mut writer, "/fr", Some("fr"), "Les employ\u{e9}s licenci\u{e9}s re\u{e7}oivent une indemnit\u{e9}.\n");
+    put(&mut writer, "/none", None, "The batteries die in cold weather.\n");
+    writer.commit().unwrap();
+    let found = |query: &str| -> Vec<String> {
+        let hits = index.search_lexical(query, 10, &Filter::default()).unwrap();
+        let path = |hit: &Scored| index.document(hit.document).unwrap().unwrap().path.to_string_lossy().into_owned();
+        hits.iter().map(path).collect()
+    };
+    assert_eq!(found("Vertrag"), ["/de"]);
+    assert_eq!(found("K\u{fc}ndigungsfrist"), ["/de"]);
+    assert_eq!(found("employ\u{e9} licenci\u{e9}"), ["/fr"]);
+    assert_eq!(found("battery"), ["/none"]);
+    // In a German question the article is no word to look for, in an English one the verb is.
+    assert_eq!(found("Wo ist die Frist f\u{fc}r die Batterien"), [] as [&str; 0]);
+    assert_eq!(found("Does the heron die of it")[0], "/none");
+    // Read anew when it turns out to be in another language.
+    put(&mut writer, "/de", Some("en"), "Die K\u{fc}ndigungsfristen der Vertr\u{e4}ge stehen im Anhang.\n");
+    writer.commit().unwrap();
+    assert_eq!(found("K\u{fc}ndigungsfrist"), [] as [&str; 0]);
+}
+
+#[test]
+fn a_word_that_no_document_has_meets_those_one_letter_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    put(&mut writer, "/a.md", "The director approves expenses.\n");
+    put(&mut writer, "/b.md", "Nests of herons, part AB-1203/7.\n");
+    writer.commit().unwrap();
+    let found = |query: &str| index.search_lexical(query, 10, &Filter::default()).unwrap().len();
+    assert_eq!((found("direktor"), found("herosn"), found("expanses")), (1, 1, 1));
+    assert_eq!(
+        (found("nets"), found("AB-1204/7"), found("1204")),
+        (0, 1, 0),
+        "short words and numbers are what they are"
+    );
 }
 
 #[test]

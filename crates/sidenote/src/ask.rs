@@ -153,6 +153,7 @@ impl Question<'_> {
     fn find_passages(&self, part: &Part, answer: &mut Answer) -> Result<(Vec<Hit>, Vec<Sentence>), Error> {
         let request = SearchRequest {
             query: part.question.clone(),
+            plain: true,
             limit: self.config.answer.passages,
             mode: SearchMode::Hybrid,
             filter: self.request.filter.clone(),

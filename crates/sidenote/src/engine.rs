@@ -20,6 +20,7 @@ use crate::{
     ingest::{FailedFile, IngestEvent, IngestReport, IngestRequest},
     ingestion::Ingestion,
     models,
+    query::Query,
     remove::{RemoveReport, RemoveRequest, remove},
     retrieve::{SearchReport, SearchRequest, retrieve},
     watch::{WatchEvent, watch},
@@ -169,7 +170,11 @@ impl Engine {
         let index = self.known_index()?;
         Self::over_a_switch(&index, |known| {
             let embedder = if request.mode == SearchMode::Lexical { None } else { Some(self.query_embedder(known)?) };
-            Ok(retrieve(&index, &self.config().search, request, embedder.as_deref())?.report)
+            let asked = if request.plain { Query::plain(&request.query) } else { Query::parse(&request.query) };
+            let words =
+                SearchRequest { query: asked.words.clone(), filter: asked.narrow(&request.filter), ..request.clone() };
+            let report = retrieve(&index, &self.config().search, &words, embedder.as_deref())?.report;
+            Ok(SearchReport { query: request.query.clone(), hint: asked.hint(report.hits.len()), ..report })
         })
     }
 

@@ -278,7 +278,8 @@ impl Asking<'_> {
         }
         // Several passages of one document stand for it once, so more are asked for than documents are wanted.
         let limit = settings.candidates.max(DEPTH);
-        let request = SearchRequest { query: query.text.clone(), limit, mode, filter: self.filter.clone() };
+        let request =
+            SearchRequest { query: query.text.clone(), plain: true, limit, mode, filter: self.filter.clone() };
         let report = retrieve(self.index, &settings, &request, Some(self.embedder))?.report;
         let mut ranking: Vec<String> = Vec::new();
         for hit in &report.hits {

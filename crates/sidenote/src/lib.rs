@@ -48,6 +48,7 @@ mod ocr;
 mod parts;
 mod passage;
 mod prompt;
+mod query;
 mod reading;
 mod reembed;
 mod remove;
@@ -77,7 +78,7 @@ pub use eval::{Comparison, EvalEvent, EvalReport, EvalRequest, Interval, LegScor
 pub use ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest};
 pub use remove::{RemoveReport, RemoveRequest};
 pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
-pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId, Filter};
+pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId, Filter, Held};
 pub use sidenote_model::{CancelToken, Embedder, Generator, cpu, manifest};
 pub use sidenote_text::{Format, Span};
 pub use watch::WatchEvent;

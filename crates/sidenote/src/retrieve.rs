@@ -23,8 +23,10 @@ use crate::{
 /// What to search for.
 #[derive(Clone, Debug)]
 pub struct SearchRequest {
-    /// Plain words. Any text is a query; nothing in it is syntax yet.
+    /// Any text is a query. `"words side by side"` and `+word` have to be in a passage, `-word` must not.
     pub query: String,
+    /// Whether the query is words and nothing else, as where no person typed it.
+    pub plain: bool,
     /// Most hits.
     pub limit: usize,
     /// Which legs.
@@ -37,7 +39,13 @@ impl SearchRequest {
     /// Ten hits by both legs, in all documents.
     pub fn new(query: impl Into<String>) -> Self {
         let defaults = Search::default();
-        Self { query: query.into(), limit: defaults.limit, mode: defaults.mode, filter: Filter::default() }
+        Self {
+            query: query.into(),
+            plain: false,
+            limit: defaults.limit,
+            mode: defaults.mode,
+            filter: Filter::default(),
+        }
     }
 }
 
@@ -63,6 +71,8 @@ pub struct SearchReport {
     pub query: String,
     /// Best first.
     pub hits: Vec<Hit>,
+    /// What of the query was not read as it may have been meant.
+    pub hint: Option<String>,
     /// Milliseconds of each stage.
     pub timings: SearchTimings,
 }
@@ -140,7 +150,7 @@ pub(crate) struct Found {
     pub(crate) sentences: Vec<Sentence>,
 }
 
-/// Searches. The embedder is needed unless the mode is lexical.
+/// Searches for the query's words, whatever signs are among them. The embedder is needed unless the mode is lexical.
 pub(crate) fn retrieve(
     index: &Index,
     settings: &Search,
@@ -196,7 +206,7 @@ pub(crate) fn retrieve(
         timings.rerank = Some(milliseconds(started));
     }
     timings.total = milliseconds(begun);
-    Ok(Found { report: SearchReport { query: request.query.clone(), hits, timings }, sentences })
+    Ok(Found { report: SearchReport { query: request.query.clone(), hits, hint: None, timings }, sentences })
 }
 
 /// As much of the query's beginning as the embedding model reads.

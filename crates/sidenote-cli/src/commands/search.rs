@@ -31,6 +31,9 @@ pub(crate) fn run(session: &Session, args: &SearchArgs) -> anyhow::Result<Exit> 
         output.print_json(&wire)?;
         return Ok(exit);
     }
+    if let Some(hint) = &report.hint {
+        output.hint(hint);
+    }
     if report.hits.is_empty() {
         output.print("Nothing found.")?;
         return Ok(exit);

@@ -214,9 +214,9 @@ impl Writer {
         };
         let collection = collection_id(&mut *connection, &rows.collection).await.map_err(sql)?;
         let sequence = next_sequence(&mut *connection).await.map_err(sql)?;
-        let (document, title_changed) = put_document(&mut *connection, collection, rows).await.map_err(sql)?;
+        let (document, described_anew) = put_document(&mut *connection, collection, rows).await.map_err(sql)?;
         let report =
-            put_chunks(&mut *connection, document, sequence, title_changed, rows, &embeddings).await.map_err(sql)?;
+            put_chunks(&mut *connection, document, sequence, described_anew, rows, &embeddings).await.map_err(sql)?;
         sqlx::query("DELETE FROM failures WHERE collection_id = ? AND path = ?")
             .bind(collection)
             .bind(&rows.path_bytes)
@@ -260,20 +260,22 @@ impl Writer {
     }
 }
 
-/// Stores the document's own rows; returns its id and whether a document was there under another title.
+/// Stores the document's own rows; returns its id and whether a document was there under another title or in another language,
+/// in which case the full-text index has to read all of its chunks anew.
 async fn put_document(
     connection: &mut SqliteConnection,
     collection: i64,
     rows: &PutRows,
 ) -> Result<(i64, bool), sqlx::Error> {
-    let known: Option<(i64, Option<String>)> =
-        sqlx::query_as("SELECT id, title FROM documents WHERE collection_id = ? AND path = ? AND part = ?")
+    let known: Option<(Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT title, language FROM documents WHERE collection_id = ? AND path = ? AND part = ?")
             .bind(collection)
             .bind(&rows.path_bytes)
             .bind(&rows.part)
             .fetch_optional(&mut *connection)
             .await?;
-    let title_changed = known.as_ref().is_some_and(|(_, title)| *title != rows.title);
+    let described_anew =
+        known.as_ref().is_some_and(|(title, language)| *title != rows.title || *language != rows.language);
     let document: i64 = sqlx::query_scalar(
         "INSERT INTO documents (collection_id, path, part, title, format, language, size, mtime_ns, inode, sha256, \
          modified_unix_ms, text_bytes, page_count, warnings, author, created_unix_ms) \
@@ -326,7 +328,7 @@ async fn put_document(
             .execute(&mut *connection)
             .await?;
     }
-    Ok((document, title_changed))
+    Ok((document, described_anew))
 }
 
 /// Brings a document's chunks in line: equal text keeps its id.
@@ -334,7 +336,7 @@ async fn put_chunks(
     connection: &mut SqliteConnection,
     document: i64,
     sequence: i64,
-    title_changed: bool,
+    described_anew: bool,
     rows: &PutRows,
     embeddings: &[i64],
 ) -> Result<PutReport, sqlx::Error> {
@@ -356,11 +358,11 @@ async fn put_chunks(
             Some((id, _)) => update_chunk(&mut *connection, *id, embedding, signed(ordinal), chunk).await?,
             None => insert_chunk(&mut *connection, document, embedding, signed(ordinal), chunk).await?,
         };
-        let described_anew = match &same {
-            Some((_, heading)) => title_changed || *heading != chunk.heading,
+        let reads_anew = match &same {
+            Some((_, heading)) => described_anew || *heading != chunk.heading,
             None => true,
         };
-        if described_anew {
+        if reads_anew {
             note_change(&mut *connection, sequence, id, document, 1).await?;
         }
         match same {

@@ -53,6 +53,7 @@ pub(crate) struct ChunkRow {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LexicalSource {
     pub(crate) title: String,
+    pub(crate) language: Option<String>,
     pub(crate) chunks: Vec<StoredChunk>,
 }
 
@@ -199,7 +200,7 @@ pub(super) async fn chunks_of(
     connection: &mut SqliteConnection,
     document: DocumentId,
 ) -> Result<Option<LexicalSource>, sqlx::Error> {
-    let Some(row) = sqlx::query("SELECT title, text_bytes FROM documents WHERE id = ?")
+    let Some(row) = sqlx::query("SELECT title, text_bytes, language FROM documents WHERE id = ?")
         .bind(document.0)
         .fetch_optional(&mut *connection)
         .await?
@@ -222,7 +223,8 @@ pub(super) async fn chunks_of(
         chunk.text = chunk.span.slice(&text).unwrap_or_default().to_owned();
         chunks.push(chunk);
     }
-    Ok(Some(LexicalSource { title: title.unwrap_or_default(), chunks }))
+    let language = row.try_get(2)?;
+    Ok(Some(LexicalSource { title: title.unwrap_or_default(), language, chunks }))
 }
 
 pub(super) async fn text(

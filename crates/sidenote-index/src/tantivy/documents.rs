@@ -6,19 +6,65 @@
 //! Framework: BM25 and Beyond", Foundations and Trends in Information Retrieval 3(4), 2009.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::postings::Postings as _;
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocSet, Searcher, SearcherGeneration, TERMINATED, TantivyError, Term};
+
+use crate::types::Scored;
 
 /// How soon more of a word counts no more.
 const K1: f32 = 1.2;
 /// How much a long document has to say a word more often.
 const B: f32 = 0.75;
 
+/// The documents of an index as a whole.
+pub(super) struct Documents {
+    body: Field,
+    /// Of the last commit that was searched.
+    table: Mutex<Option<Arc<DocumentTable>>>,
+}
+
+impl Documents {
+    pub(super) fn new(body: Field) -> Self {
+        Self { body, table: Mutex::new(None) }
+    }
+
+    /// Adds to each hit what its document is worth for these words, times `weight`, and puts them in order.
+    pub(super) fn rescore(
+        &self,
+        hits: &mut [Scored],
+        searcher: &Searcher,
+        words: &[Vec<Term>],
+        weight: f32,
+    ) -> Result<(), TantivyError> {
+        let table = self.table(searcher)?;
+        let scores = table.scores(searcher, self.body, words)?;
+        for hit in &mut *hits {
+            hit.score += weight * scores.of(hit.document.0.cast_unsigned());
+        }
+        crate::vector::sort_best_first(hits);
+        Ok(())
+    }
+
+    /// Made once for every commit that is searched.
+    fn table(&self, searcher: &Searcher) -> Result<Arc<DocumentTable>, TantivyError> {
+        let mut known = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_ref().filter(|table| &table.generation == searcher.generation()) {
+            Some(table) => Ok(Arc::clone(table)),
+            None => {
+                let table = Arc::new(DocumentTable::of(searcher, self.body)?);
+                *known = Some(Arc::clone(&table));
+                Ok(table)
+            }
+        }
+    }
+}
+
 /// Which document each chunk belongs to and how long it is, as of one commit.
-pub(super) struct DocumentTable {
-    pub(super) generation: SearcherGeneration,
+struct DocumentTable {
+    generation: SearcherGeneration,
     /// For each segment, for each of its chunks: the place of its document in `lengths`.
     places: Vec<Vec<u32>>,
     /// Words of each document.
@@ -31,7 +77,7 @@ pub(super) struct DocumentTable {
 }
 
 impl DocumentTable {
-    pub(super) fn of(searcher: &Searcher, body: Field) -> Result<Self, TantivyError> {
+    fn of(searcher: &Searcher, body: Field) -> Result<Self, TantivyError> {
         let mut table = Self {
             generation: searcher.generation().clone(),
             places: Vec::with_capacity(searcher.segment_readers().len()),
@@ -69,21 +115,18 @@ impl DocumentTable {
         Ok(table)
     }
 
-    /// The score of every document for these words; 0 where it holds none of them.
-    pub(super) fn scores(
-        &self,
-        searcher: &Searcher,
-        body: Field,
-        words: &[String],
-    ) -> Result<Scores<'_>, TantivyError> {
+    /// The score of every document for these words, each as it is read in every language; 0 where it holds none of them.
+    fn scores(&self, searcher: &Searcher, body: Field, words: &[Vec<Term>]) -> Result<Scores<'_>, TantivyError> {
         let mut scores = vec![0.0_f32; self.lengths.len()];
         let mut counts = vec![0_u32; self.lengths.len()];
         let mut having: Vec<u32> = Vec::new();
         for word in words {
-            let term = Term::from_field_text(body, word);
-            for (segment, places) in searcher.segment_readers().iter().zip(&self.places) {
+            let segments = searcher.segment_readers().iter().zip(&self.places);
+            for ((segment, places), term) in
+                segments.flat_map(|of_segment| word.iter().map(move |term| (of_segment, term)))
+            {
                 let index = segment.inverted_index(body)?;
-                let Some(mut postings) = index.read_postings(&term, IndexRecordOption::WithFreqs)? else { continue };
+                let Some(mut postings) = index.read_postings(term, IndexRecordOption::WithFreqs)? else { continue };
                 let mut chunk = postings.doc();
                 while chunk != TERMINATED {
                     if !segment.is_deleted(chunk)
@@ -114,14 +157,14 @@ impl DocumentTable {
 }
 
 /// What each document is worth for one query.
-pub(super) struct Scores<'a> {
+struct Scores<'a> {
     table: &'a DocumentTable,
     scores: Vec<f32>,
 }
 
 impl Scores<'_> {
     /// By the document's id.
-    pub(super) fn of(&self, document: u64) -> f32 {
+    fn of(&self, document: u64) -> f32 {
         let place = self.table.place_of.get(&document);
         place.and_then(|place| self.scores.get(*place as usize)).copied().unwrap_or_default()
     }
@@ -177,8 +220,9 @@ mod tests {
         let (searcher, body, documents) = index();
         assert!(searcher.segment_readers().len() > 3);
         let table = DocumentTable::of(&searcher, body).unwrap();
-        let query = ["heron", "mill", "summer", "unknown"].map(str::to_owned);
-        let scores = table.scores(&searcher, body, &query).unwrap();
+        let query = ["heron", "mill", "summer", "unknown"];
+        let words = query.map(|word| vec![Term::from_field_text(body, word)]);
+        let scores = table.scores(&searcher, body, &words).unwrap();
         let there: Vec<(usize, &Vec<String>)> =
             documents.iter().enumerate().filter(|(_, words)| !words.is_empty()).collect();
         let mean = there.iter().map(|(_, words)| words.len()).sum::<usize>() as f32 / there.len() as f32;
@@ -186,8 +230,8 @@ mod tests {
             let expected: f32 = query
                 .iter()
                 .map(|word| {
-                    let count = |words: &[String]| words.iter().filter(|other| *other == word).count() as f32;
-                    let with = there.iter().filter(|(_, words)| words.contains(word)).count() as f32;
+                    let count = |words: &[String]| words.iter().filter(|other| other == word).count() as f32;
+                    let with = there.iter().filter(|(_, words)| words.iter().any(|other| other == word)).count() as f32;
                     let rarity = (1.0 + (there.len() as f32 - with + 0.5) / (with + 0.5)).ln();
                     let count = count(words);
                     rarity * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * words.len() as f32 / mean))
@@ -208,6 +252,6 @@ mod tests {
         let (_, body) = (builder.add_u64_field("document", FAST), builder.add_text_field("body", TEXT));
         let empty = Index::create_in_ram(builder.build()).reader().unwrap().searcher();
         let table = DocumentTable::of(&empty, body).unwrap();
-        assert_eq!(table.scores(&empty, body, &["heron".to_owned()]).unwrap().of(1), 0.0);
+        assert_eq!(table.scores(&empty, body, &[vec![Term::from_field_text(body, "heron")]]).unwrap().of(1), 0.0);
     }
 }

@@ -1,0 +1,102 @@
+//! What `sidenote eval` says.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How well one way to rank did: means over the queries, each 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalScores {
+    /// Normalised discounted cumulative gain of the first ten documents.
+    #[serde(rename = "ndcg@10")]
+    pub ndcg_10: f64,
+    /// Share of the relevant documents among the first five.
+    #[serde(rename = "recall@5")]
+    pub recall_5: f64,
+    /// Share of the relevant documents among the first ten.
+    #[serde(rename = "recall@10")]
+    pub recall_10: f64,
+    /// Share of the relevant documents among the first hundred.
+    #[serde(rename = "recall@100")]
+    pub recall_100: f64,
+    /// One by the place of the first relevant document, 0 after the tenth.
+    #[serde(rename = "mrr@10")]
+    pub mrr_10: f64,
+    /// Share of the queries whose first document is relevant.
+    #[serde(rename = "success@1")]
+    pub success_1: f64,
+    /// Lower and upper end of the mean nDCG@10, 95 %, by bootstrap over the queries.
+    #[serde(rename = "ndcg@10_interval")]
+    pub ndcg_10_interval: [f64; 2],
+    /// Milliseconds of a search at the median, with one search a core side by side.
+    pub median_ms: f64,
+}
+
+/// Two ways to rank, compared query by query in nDCG@10.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalComparison {
+    /// What less what.
+    pub what: String,
+    /// Queries compared.
+    pub queries: u64,
+    /// Mean difference; above 0 the first is better.
+    pub difference: f64,
+    /// Lower and upper end of the difference, 95 %, by paired bootstrap.
+    pub interval: [f64; 2],
+    /// Whether the first is not worse, by more than chance explains.
+    pub holds: bool,
+}
+
+/// A query of an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalQuery {
+    /// As the set calls it.
+    pub id: String,
+    /// nDCG@10 of BM25.
+    pub lexical: f64,
+    /// nDCG@10 of the vectors.
+    pub dense: f64,
+    /// nDCG@10 of both, fused.
+    pub fused: f64,
+    /// nDCG@10 of a plain search.
+    pub default: f64,
+}
+
+/// What `eval retrieval` measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalReport {
+    /// Name of the set's folder.
+    pub set: String,
+    /// Documents searched.
+    pub documents: u64,
+    /// Queries asked.
+    pub queries: u64,
+    /// BM25 alone.
+    pub lexical: EvalScores,
+    /// Vectors alone.
+    pub dense: EvalScores,
+    /// Both, fused.
+    pub fused: EvalScores,
+    /// What a plain search returns, reranker included.
+    pub default: EvalScores,
+    /// Whether fusion is not below its better leg, the plain search not below fusion, and, with `--against`, not below the
+    /// earlier measurement.
+    pub comparisons: Vec<EvalComparison>,
+    /// Every query, with `--per-query`.
+    pub per_query: Option<Vec<EvalQuery>>,
+}
+
+/// What `eval init` made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalSetReport {
+    /// The folder.
+    pub path: String,
+    /// Documents in it.
+    pub documents: u64,
+    /// Questions in it.
+    pub queries: u64,
+}
