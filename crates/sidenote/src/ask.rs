@@ -109,7 +109,8 @@ impl Question<'_> {
 
         let supported = drafts.iter().map(|draft| self.check(part, &draft.text, &hits, &sentences, &context)).collect();
         let started = Instant::now();
-        let claims = verdict::decide(supported, &part.question, &hits, &sentences, &context, self.generator)?;
+        let claims =
+            verdict::decide(supported, &part.question, &hits, &sentences, &context, self.generator, self.cancel)?;
         self.stop_if_cancelled()?;
         tracing::debug!(verdict_ms = milliseconds(started), claims = claims.len(), "claims weighed");
         for sentence in draft::parse(&drafts[0].text, context.passages.len()) {

@@ -270,14 +270,17 @@ impl<'a> Run<'a> {
                 match step {
                     Embedded::Chunks(count) => {
                         self.progress.chunks_embedded += count;
-                        kept.since_seal += count;
                         show(self.progress.event());
                     }
                     Embedded::Files(files) => {
+                        kept.since_seal += files.iter().map(Prepared::chunks).sum::<usize>();
                         self.store(files, show)?;
                         self.keep_up(&mut kept, show)?;
                     }
-                    Embedded::Recognised(path, pages) => show(IngestEvent::Recognised { path: &path, pages }),
+                    Embedded::Recognised(path, pages) => {
+                        show(IngestEvent::Recognised { path: &path, pages });
+                        self.keep_up(&mut kept, show)?;
+                    }
                     Embedded::Failed(error) => return Err(error),
                 }
             }

@@ -1,6 +1,7 @@
 //! The reading end of an ingest: files are read, extracted and cut, and go in batches to the embedding end.
 
 use std::{
+    cell::{Cell, RefCell},
     collections::HashSet,
     path::{Path, PathBuf},
     sync::mpsc,
@@ -33,6 +34,15 @@ pub(crate) struct Prepared<'k> {
     pub(crate) found: Found,
     pub(crate) known: Option<&'k KnownFile>,
     pub(crate) result: Result<Content, Unread>,
+}
+
+impl Prepared<'_> {
+    pub(crate) fn chunks(&self) -> usize {
+        match &self.result {
+            Ok(Content::Read(read)) => read.documents.iter().map(|(_, chunks)| chunks.len()).sum(),
+            Ok(Content::Same(_) | Content::Moved { .. }) | Err(_) => 0,
+        }
+    }
 }
 
 /// What was found in a file.
@@ -82,33 +92,24 @@ pub(crate) struct FileReader<'a> {
 impl<'a> FileReader<'a> {
     /// Reads all, until stopped or until nobody listens any more.
     pub(crate) fn read_all(mut self, to_read: Vec<ToRead<'a>>, batches: &mpsc::SyncSender<Vec<Prepared<'a>>>) {
-        let mut batch = Vec::new();
-        let (mut chunks, mut begun) = (0, Instant::now());
+        let batch = Batch { batches, files: RefCell::default(), begun: Cell::new(Instant::now()) };
         for (found, known) in to_read {
             if self.cancel.is_cancelled() {
                 break;
             }
-            let result = self.prepare(&found, known);
+            let result = self.prepare(&found, known, &batch);
             // What was made of a file after a stop is not to be trusted, see `Counter`.
             if self.cancel.is_cancelled() {
                 break;
             }
-            if let Ok(Content::Read(read)) = &result {
-                chunks += read.documents.iter().map(|(_, chunks)| chunks.len()).sum::<usize>();
-            }
-            batch.push(Prepared { found, known, result });
-            if chunks >= BATCH_CHUNKS || begun.elapsed() > BATCH_TIME {
-                // The other end hangs up when it fails; there is nobody left to read for.
-                if batches.send(std::mem::take(&mut batch)).is_err() {
-                    return;
-                }
-                (chunks, begun) = (0, Instant::now());
+            if !batch.take(Prepared { found, known, result }) {
+                return;
             }
         }
-        let _ = batches.send(batch);
+        batch.hand_on();
     }
 
-    fn prepare(&mut self, found: &Found, known: Option<&KnownFile>) -> Result<Content, Unread> {
+    fn prepare(&mut self, found: &Found, known: Option<&KnownFile>, batch: &Batch<'a, '_>) -> Result<Content, Unread> {
         let for_good = |reason: String| Unread { reason, for_good: true };
         let limit = self.config.ingest.max_file_bytes;
         if found.size > limit {
@@ -127,11 +128,11 @@ impl<'a> FileReader<'a> {
             }
         }
         let name = found.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // Where the other end is busy, it shows the next page.
+        // A scan takes minutes: what was read before it does not wait. Where the other end is busy, it shows the next page.
         let (storing, path) = (&self.storing, &found.path);
         let on_page = |pages| {
             let sent = storing.try_send(Embedded::Recognised(path.clone(), pages));
-            !matches!(sent, Err(mpsc::TrySendError::Disconnected(_)))
+            batch.offer() && !matches!(sent, Err(mpsc::TrySendError::Disconnected(_)))
         };
         let extracted = self.extractor.extract(&name, &bytes, self.cancel, &on_page).map_err(for_good)?;
         drop(bytes);
@@ -143,6 +144,48 @@ impl<'a> FileReader<'a> {
         };
         let documents = extracted.documents.into_iter().map(with_chunks).collect();
         Ok(Content::Read(Box::new(Read { sha256, documents, warnings: extracted.warnings })))
+    }
+}
+
+/// Files on their way to the embedding end.
+struct Batch<'a, 's> {
+    batches: &'s mpsc::SyncSender<Vec<Prepared<'a>>>,
+    files: RefCell<Vec<Prepared<'a>>>,
+    begun: Cell<Instant>,
+}
+
+impl<'a> Batch<'a, '_> {
+    /// Takes a file, and hands on what there is when that is enough. False where nobody listens any more.
+    fn take(&self, file: Prepared<'a>) -> bool {
+        let mut files = self.files.borrow_mut();
+        files.push(file);
+        let chunks = files.iter().map(Prepared::chunks).sum::<usize>();
+        drop(files);
+        if chunks >= BATCH_CHUNKS || self.begun.get().elapsed() > BATCH_TIME { self.hand_on() } else { true }
+    }
+
+    /// Hands on what there is unless the other end is busy: the worker waits for a page's text, and not for long. False where
+    /// nobody listens any more.
+    fn offer(&self) -> bool {
+        let files = self.files.take();
+        if files.is_empty() {
+            return true;
+        }
+        match self.batches.try_send(files) {
+            Ok(()) => true,
+            Err(mpsc::TrySendError::Full(files)) => {
+                self.files.replace(files);
+                true
+            }
+            Err(mpsc::TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// Hands on what there is. False where nobody listens any more: the other end hangs up when it fails.
+    fn hand_on(&self) -> bool {
+        self.begun.set(Instant::now());
+        let files = self.files.take();
+        files.is_empty() || self.batches.send(files).is_ok()
     }
 }
 

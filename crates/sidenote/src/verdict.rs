@@ -4,7 +4,7 @@
 //! sentence at a time whether it holds the answer, it is right far more often. So what it drafted stands against the
 //! sentences that retrieval likes best; the log-odds of "Yes" against "No" go into the choice and into the confidence.
 
-use sidenote_model::Generator;
+use sidenote_model::{CancelToken, Generator};
 use sidenote_text::Span;
 
 use crate::{
@@ -58,6 +58,7 @@ pub(crate) fn decide(
     sentences: &[Sentence],
     context: &Context,
     generator: &dyn Generator,
+    cancel: &CancelToken,
 ) -> Result<Vec<Claim>, Error> {
     let mut claims: Vec<Claim> = Vec::new();
     let one = share(1, MAX_DRAFTS);
@@ -75,6 +76,9 @@ pub(crate) fn decide(
     }
     claims.extend(alternatives(&claims, hits, sentences, context));
     for claim in &mut claims {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         claim.verdict = verdict(&claim.support, question, hits, sentences, generator)?;
     }
     // The first of equals: a drafted one.
