@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 /// Changes whenever the same text would give other terms; a full-text index made with another number is rebuilt.
-pub(crate) const ANALYSIS_VERSION: u32 = 2;
+pub(crate) const ANALYSIS_VERSION: u32 = 3;
 /// A term longer than this, in bytes, is no word that anybody types; its parts are kept.
 const MAX_TERM_BYTES: usize = 120;
 

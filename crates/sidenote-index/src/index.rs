@@ -279,9 +279,11 @@ impl Index {
         let query = sqlite::unit_vector(vector)?;
         let state = self.inner.state()?;
         let allowed = if filter.is_of_documents() {
-            Allowed { documents: self.inner.allowed_documents(filter, &state)?, chunks: None }
+            Allowed { documents: self.inner.allowed_documents(filter, &state)?, ..Allowed::default() }
         } else {
             self.repairing(|| {
+                // Read again: a repair changes it.
+                let state = self.inner.state()?;
                 let (lexical, _) = self.inner.current_lexical(&state)?;
                 self.inner.allowed(filter, &state, &lexical)
             })?
@@ -486,11 +488,11 @@ impl Inner {
     fn allowed(&self, filter: &Filter, state: &State, lexical: &Lexical) -> Result<Allowed, IndexError> {
         let documents = self.allowed_documents(filter, state)?;
         if filter.is_of_documents() {
-            return Ok(Allowed { documents, chunks: None });
+            return Ok(Allowed { documents, chunks: None, is_asked_for: false });
         }
         let holding = lexical.holding(&filter.holds, &filter.lacks);
         let chunks = holding.map_err(|failure| failure.into_error(lexical.folder()))?;
-        Ok(Allowed { documents, chunks: Some(Arc::new(chunks)) })
+        Ok(Allowed { documents, chunks: Some(Arc::new(chunks)), is_asked_for: !filter.holds.is_empty() })
     }
 
     /// The documents that a filter lets through; `None` where all.

@@ -289,7 +289,7 @@ impl Lexical {
         guard(|| {
             let searcher = self.reader.searcher();
             let Some(LexicalQuery { query, words, statistics }) =
-                LexicalQuery::any_of(query, &searcher, &self.fields, weights)?
+                LexicalQuery::any_of(query, allowed.is_asked_for, &searcher, &self.fields, weights)?
             else {
                 return Ok(Vec::new());
             };
@@ -300,7 +300,7 @@ impl Lexical {
                 let found = if allowed.is_everything() && removed.is_empty() {
                     searcher.search_with_statistics_provider(&*query, &top, &statistics)?
                 } else {
-                    let (removed, Allowed { documents, chunks }) = (Arc::clone(&removed), allowed.clone());
+                    let (removed, Allowed { documents, chunks, .. }) = (Arc::clone(&removed), allowed.clone());
                     let chunk_passes =
                         move |id: u64| !removed.contains(&id) && chunks.as_ref().is_none_or(|set| set.contains(id));
                     let document_passes = move |id: u64| documents.as_ref().is_none_or(|set| set.contains(id));
@@ -485,7 +485,10 @@ impl LexicalWriter {
         {
             document.add_pre_tokenized_text(field, self.words.read(tongue, text));
         }
-        document.add_text(self.fields.exact, format!("{title}\n{heading}\n{}", chunk.text));
+        // One by one, so that no phrase begins in a heading and ends below it.
+        for text in [title].into_iter().chain(chunk.heading.iter().map(String::as_str)).chain([chunk.text.as_str()]) {
+            document.add_text(self.fields.exact, text);
+        }
         guard(|| {
             self.writer()?.add_document(document)?;
             Ok(())

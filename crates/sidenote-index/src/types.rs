@@ -198,7 +198,7 @@ pub struct Scored {
 /// Something that a chunk holds in its text, its headings or its document's title.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Held {
-    /// A word in any of its forms: `invoice` is met by "invoices".
+    /// A word in any of its forms: `invoice` is met by "invoices". A compound and a stop word are met as they are written.
     Word(String),
     /// Words side by side as they are written, but for case, accents and what stands between them.
     Phrase(String),
@@ -254,6 +254,8 @@ impl Filter {
 pub(crate) struct Allowed {
     pub(crate) documents: Option<Arc<RoaringTreemap>>,
     pub(crate) chunks: Option<Arc<RoaringTreemap>>,
+    /// Whether the chunks hold something that was asked for, so that each of them is a hit.
+    pub(crate) is_asked_for: bool,
 }
 
 impl Allowed {

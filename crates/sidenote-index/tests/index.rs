@@ -225,6 +225,7 @@ fn chunks_can_be_held_to_words_and_phrases() {
         (vec![phrase("cafes")], vec![], vec![3]),
         (vec![], vec![word("invoices")], vec![2]),
         (vec![word("alpha")], vec![phrase("at once"), word("AB-1203/7")], vec![]),
+        (vec![phrase("cafes at once")], vec![], vec![]),
         (vec![phrase("?!")], vec![], vec![]),
         (vec![], vec![phrase("?!")], vec![0, 1, 2, 3]),
         (vec![word("the")], vec![], vec![0, 3]),
@@ -273,6 +274,22 @@ fn words_are_met_in_their_other_forms_in_every_language() {
     put(&mut writer, "/de", Some("en"), "Die K\u{fc}ndigungsfristen der Vertr\u{e4}ge stehen im Anhang.\n");
     writer.commit().unwrap();
     assert_eq!(found("K\u{fc}ndigungsfrist"), [] as [&str; 0]);
+}
+
+#[test]
+fn a_filter_by_date_sees_a_file_that_was_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    let mut writer = writer(&index);
+    let (mut document, chunks) = document("c", "/a", "alpha\n");
+    document.modified_unix_ms = Some(1);
+    let (id, _) = writer.put(&document, &chunks).unwrap();
+    writer.commit().unwrap();
+    let late = Filter { dated_from_unix_ms: Some(5), ..Filter::default() };
+    let found = || index.search_lexical("alpha", 10, &late).unwrap().len();
+    assert_eq!(found(), 0);
+    writer.touch(&[id], &document.fingerprint, Some(9)).unwrap();
+    assert_eq!(found(), 1);
 }
 
 #[test]

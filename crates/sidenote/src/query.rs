@@ -6,6 +6,9 @@
 
 use sidenote_index::{Filter, Held};
 
+/// Signs that are followed in one query; each costs a search of its own.
+const MAX_SIGNS: usize = 32;
+
 /// A query, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Query {
@@ -30,7 +33,8 @@ impl Query {
         while let Some(first) = rest.chars().next() {
             let sign = Some(first).filter(|sign| at_start && matches!(sign, '+' | '-'));
             let after_sign = &rest[sign.map_or(0, char::len_utf8)..];
-            let item = if at_start { query.item(after_sign, sign) } else { None };
+            let is_full = query.holds.len() + query.lacks.len() >= MAX_SIGNS;
+            let item = if at_start && !is_full { query.item(after_sign, sign) } else { None };
             match item {
                 Some((item, length)) => {
                     query.take(item, sign);
@@ -43,7 +47,7 @@ impl Query {
             }
             at_start = query.words.chars().next_back().is_none_or(|last| last.is_whitespace() || last == '(');
         }
-        if query.lacks.iter().any(|_| !query.words.chars().any(char::is_alphanumeric)) {
+        if !query.lacks.is_empty() && !query.words.chars().any(char::is_alphanumeric) {
             let hint = "only words to leave out were given, so they were searched for";
             return Self { hint: Some(hint.to_owned()), ..Self::plain(text) };
         }
@@ -55,22 +59,29 @@ impl Query {
         if text.starts_with(is_quote) {
             return self.phrase(text);
         }
-        let word = &text[..text.find(char::is_whitespace).unwrap_or(text.len())];
-        let bare = word.trim_end_matches(|c: char| !c.is_alphanumeric());
-        let first = bare.chars().next()?;
+        let sign = sign?;
+        let first = text.chars().next()?;
         // "-5" is a number.
-        let is_word = sign.is_some() && (first.is_alphabetic() || sign == Some('+') && first.is_alphanumeric());
-        is_word.then(|| (Held::Word(bare.to_owned()), bare.len()))
+        if !(first.is_alphabetic() || sign == '+' && first.is_numeric()) {
+            return None;
+        }
+        let end = text.find(|c: char| !c.is_alphanumeric() && !is_connector(c)).unwrap_or(text.len());
+        let word = text[..end].trim_end_matches(is_connector);
+        Some((Held::Word(word.to_owned()), word.len()))
     }
 
     fn phrase(&mut self, text: &str) -> Option<(Held, usize)> {
+        if self.hint.is_some() {
+            // None is closed from here on.
+            return None;
+        }
         let open = text.chars().next().map_or(0, char::len_utf8);
         let closing = text.char_indices().skip(1).find(|(at, c)| {
             let after = text[at + c.len_utf8()..].chars().next();
             is_quote(*c) && after.is_none_or(|after| !after.is_alphanumeric())
         });
         let Some((end, mark)) = closing else {
-            let hint = "a quotation mark is not closed, so what follows it was searched for as single words";
+            let hint = "a quotation mark is not closed and was read as text";
             self.hint = Some(hint.to_owned());
             return None;
         };
@@ -108,6 +119,11 @@ impl Query {
     }
 }
 
+/// Signs inside of a word.
+fn is_connector(character: char) -> bool {
+    matches!(character, '-' | '_' | '.' | '/' | ':' | '@' | '#' | '+' | '&' | '\'' | '\u{2019}')
+}
+
 fn is_quote(character: char) -> bool {
     matches!(character, '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}')
 }
@@ -134,6 +150,7 @@ mod tests {
             ("+pump seal, -valve", "pump seal, ", vec![word("pump")], vec![word("valve")]),
             ("pump -\"old seal\" +AB-1203/7", "pump  AB-1203/7", vec![word("AB-1203/7")], vec![phrase("old seal")]),
             ("(\"a b\")", "(a b)", vec![phrase("a b")], vec![]),
+            ("pump -valve,seal", "pump ,seal", vec![], vec![word("valve")]),
         ] {
             let query = Query::parse(text);
             assert_eq!((query.words.as_str(), query.holds, query.lacks), (words, holds, lacks), "{text}");
@@ -167,6 +184,14 @@ mod tests {
         assert!(Query::parse("\"a b\"").hint(0).is_some());
         assert_eq!(Query::parse("\"a b\"").hint(1), None);
         assert_eq!(Query::parse("a b").hint(0), None);
+    }
+
+    #[test]
+    fn a_query_made_to_take_long_takes_no_longer_than_others() {
+        for text in ["(".repeat(200_000), "\"a ".repeat(100_000), "+a ".repeat(100_000), "- ".repeat(100_000)] {
+            let query = Query::parse(&text);
+            assert!(query.holds.len() + query.lacks.len() <= MAX_SIGNS);
+        }
     }
 
     proptest! {

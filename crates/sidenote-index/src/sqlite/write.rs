@@ -68,19 +68,36 @@ impl Writer {
         fingerprint: Fingerprint,
         modified_unix_ms: Option<i64>,
     ) -> Result<(), IndexError> {
-        sqlx::query(
-            "UPDATE documents SET size = ?, mtime_ns = ?, inode = ?, sha256 = ?, modified_unix_ms = ? WHERE id IN (SELECT value FROM json_each(?))",
-        )
-        .bind(fingerprint.size.cast_signed())
-        .bind(fingerprint.mtime_ns)
-        .bind(fingerprint.inode.cast_signed())
-        .bind(fingerprint.sha256.as_slice())
-        .bind(modified_unix_ms)
-        .bind(json_ids(ids.iter().map(|id| id.0)))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(())
+        let list = json_ids(ids.iter().map(|id| id.0));
+        let mut transaction = self.begin().await?;
+        let work = async {
+            let dated_anew: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM documents WHERE modified_unix_ms IS NOT ? AND id IN (SELECT value FROM json_each(?)))",
+            )
+            .bind(modified_unix_ms)
+            .bind(&list)
+            .fetch_one(&mut *transaction)
+            .await?;
+            if dated_anew {
+                // Filters go by the date and are remembered by the sequence.
+                next_sequence(&mut transaction).await?;
+            }
+            sqlx::query(
+                "UPDATE documents SET size = ?, mtime_ns = ?, inode = ?, sha256 = ?, modified_unix_ms = ? \
+                 WHERE id IN (SELECT value FROM json_each(?))",
+            )
+            .bind(fingerprint.size.cast_signed())
+            .bind(fingerprint.mtime_ns)
+            .bind(fingerprint.inode.cast_signed())
+            .bind(fingerprint.sha256.as_slice())
+            .bind(modified_unix_ms)
+            .bind(&list)
+            .execute(&mut *transaction)
+            .await?;
+            Ok(())
+        };
+        work.await.map_err(|error| self.error(error))?;
+        transaction.commit().await.map_err(|error| self.error(error))
     }
 
     /// Removes documents with all that belongs to them; returns how many there were.

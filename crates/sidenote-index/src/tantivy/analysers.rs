@@ -4,7 +4,7 @@
 //! which: the German "die" is nothing, the English "die" is a word. Names and codes are the same in all languages and are read
 //! once more as they are written.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language, LowerCaser, PreTokenizedString, RawTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
@@ -182,11 +182,11 @@ pub(super) struct QueryWords {
 }
 
 impl QueryWords {
-    /// Reads a query for an index of documents in these languages.
-    pub(super) fn of(query: &str, tongues: &BTreeSet<Tongue>) -> Self {
-        let mut readers: Vec<WordReader> = tongues.iter().map(|tongue| WordReader::new(*tongue)).collect();
+    /// Reads a query for an index with so many chunks in each of these languages.
+    pub(super) fn of(query: &str, tongues: &BTreeMap<Tongue, u64>) -> Self {
+        let mut readers: Vec<WordReader> = tongues.keys().map(|tongue| WordReader::new(*tongue)).collect();
         let written = written(query);
-        let stop = stop_words(&written, &mut readers);
+        let stop = stop_words(&written, &mut readers, tongues.values());
         let is_all_stop_words = written.iter().all(|word| stop.contains(word));
         let mut folding = TextAnalyzer::builder(RawTokenizer::default()).filter(AsciiFoldingFilter).build();
         let mut exact = Vec::new();
@@ -217,21 +217,30 @@ fn written(query: &str) -> Vec<String> {
     list
 }
 
-/// The stop words among them, in the language that the query is most likely in: the one that leaves out most of it. Where
-/// several leave out as much, those on which they agree.
-fn stop_words(written: &[String], readers: &mut [WordReader]) -> HashSet<String> {
-    let left_out: Vec<HashSet<String>> = readers
-        .iter_mut()
-        .map(|reader| written.iter().filter(|word| reader.leaves_out(word)).cloned().collect())
-        .collect();
-    let most = left_out.iter().map(HashSet::len).max().unwrap_or_default();
-    let likely = left_out.into_iter().filter(|words| words.len() == most);
-    likely.reduce(|both, words| &both & &words).unwrap_or_default()
+/// The stop words among them, in the language that the query is most likely in: the one that leaves out most of it. That of most
+/// chunks is ahead by one, because a single word proves nothing: "door" is a stop word in Dutch.
+fn stop_words<'a>(
+    written: &[String],
+    readers: &mut [WordReader],
+    chunks: impl Iterator<Item = &'a u64>,
+) -> HashSet<String> {
+    let mut usual = (0, HashSet::new());
+    let mut likely = HashSet::new();
+    for (reader, chunks) in readers.iter_mut().zip(chunks) {
+        let left_out: HashSet<String> = written.iter().filter(|word| reader.leaves_out(word)).cloned().collect();
+        if *chunks > usual.0 {
+            usual = (*chunks, left_out.clone());
+        }
+        if left_out.len() > likely.len() {
+            likely = left_out;
+        }
+    }
+    if likely.len() > usual.1.len() + 1 { likely } else { usual.1 }
 }
 
 /// Each word of the query with what the languages make of it, in order, each once.
 fn variants(query: &str, stop: &HashSet<String>, readers: &mut [WordReader]) -> Vec<Vec<String>> {
-    let mut by_place: std::collections::BTreeMap<(usize, usize), Vec<String>> = std::collections::BTreeMap::new();
+    let mut by_place: BTreeMap<(usize, usize), Vec<String>> = BTreeMap::new();
     for reader in readers {
         for token in reader.tokens(query) {
             let place = (token.offset_from, token.offset_to);
@@ -251,7 +260,9 @@ mod tests {
     use super::*;
 
     fn words(query: &str, tongues: &[&str]) -> QueryWords {
-        QueryWords::of(query, &tongues.iter().map(|code| Tongue::of(Some(code))).collect())
+        // The first is that of most chunks.
+        let counted = tongues.iter().zip([9, 1, 1]).map(|(code, chunks)| (Tongue::of(Some(code)), chunks));
+        QueryWords::of(query, &counted.collect())
     }
 
     fn plain(words: &QueryWords) -> Vec<String> {
@@ -271,6 +282,8 @@ mod tests {
         assert_eq!(german.exact, ["frist", "vertrag"]);
         let english = words("Is it the battery, or does it die?", &["de", "en"]);
         assert_eq!(plain(&english), ["battery:de|batteri:en", "dos:de|doe:en", "die:en"]);
+        let one_word = words("door hinge", &["en", "nl"]);
+        assert_eq!(one_word.exact, ["door", "hinge"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A query's words become a query of tantivy's: any of them, in any place, in every language of the index.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use tantivy::query::{
     AllQuery, Bm25StatisticsProvider, BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Occur, PhraseQuery, Query,
@@ -15,10 +15,13 @@ use crate::types::Held;
 
 /// Bytes of a query that are looked at.
 const MAX_QUERY_BYTES: usize = 65_536;
-/// Letters a word must have for one of them to be taken for a slip; codes and numbers never are.
+/// Letters of its stem that a word must have for one of them to be taken for a slip; codes and numbers never are.
 const MIN_TYPO_LETTERS: usize = 5;
-/// What a word counts that is one letter off: a little less than a rare word that is met as it is written.
-const TYPO_SCORE: f32 = 3.0;
+/// What a word counts that is one letter off, beside one that is met as it is written.
+const TYPO_WEIGHT: f32 = 0.5;
+/// Words of a query that are taken for slips, and words of the index that each may have meant: the most frequent ones.
+const MAX_TYPOS: usize = 16;
+const MAX_MEANT: usize = 4;
 
 /// A query, ready to be asked.
 pub(super) struct LexicalQuery<'a> {
@@ -53,9 +56,11 @@ impl Bm25StatisticsProvider for Statistics<'_> {
 }
 
 impl<'a> LexicalQuery<'a> {
-    /// A query that matches any of the words; `None` where there is none.
+    /// A query that matches any of the words, or everything with `all`, what has none of the words with a score of 0. `None`
+    /// where there is nothing to match.
     pub(super) fn any_of(
         query: &str,
+        all: bool,
         searcher: &'a Searcher,
         fields: &Fields,
         weights: &LexicalWeights,
@@ -67,18 +72,24 @@ impl<'a> LexicalQuery<'a> {
             built.add(Term::from_field_text(fields.exact, term), weight);
         }
         let places = [(fields.body, weights.body), (fields.title, weights.title), (fields.heading, weights.heading)];
-        for word in &read.words {
+        let mut words = Vec::with_capacity(read.words.len());
+        let mut typos = 0;
+        for mut word in read.words {
             let mut found = 0;
             for (field, weight) in places {
-                found += built.add_readings(field, word, weight)?;
+                found += built.add_readings(field, &word, weight)?;
             }
-            if found == 0 {
-                built.add_neighbours(fields.body, word, weights.body);
+            if found == 0 && typos < MAX_TYPOS {
+                typos += 1;
+                word = meant(&word, searcher, fields.body)?;
+                built.add_readings(fields.body, &word, TYPO_WEIGHT * weights.body)?;
             }
+            words.push(word.iter().map(|text| Term::from_field_text(fields.body, text)).collect());
         }
-        let term = |text: &String| Term::from_field_text(fields.body, text);
-        let words = read.words.iter().map(|word| word.iter().map(term).collect()).collect();
-        let Building { clauses, shared, .. } = built;
+        let Building { mut clauses, shared, .. } = built;
+        if all {
+            clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(AllQuery), 0.0))));
+        }
         let query = (!clauses.is_empty()).then(|| Box::new(BooleanQuery::new(clauses)));
         Ok(query.map(|query| Self { query, words, statistics: Statistics { searcher, shared } }))
     }
@@ -93,12 +104,8 @@ struct Building<'a> {
 
 impl Building<'_> {
     fn add(&mut self, term: Term, weight: f32) {
-        let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
-        self.add_query(Box::new(query), weight);
-    }
-
-    fn add_query(&mut self, query: Box<dyn Query>, weight: f32) {
         if weight > 0.0 {
+            let query = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
             self.clauses.push((Occur::Should, Box::new(BoostQuery::new(query, weight))));
         }
     }
@@ -116,17 +123,32 @@ impl Building<'_> {
         }
         Ok(having)
     }
+}
 
-    /// Adds the words that are one letter off a word that no chunk has.
-    fn add_neighbours(&mut self, field: Field, word: &[String], weight: f32) {
-        for text in word {
-            let (letters, _) = text.split_once(LANGUAGE_MARK).unwrap_or((text, ""));
-            if letters.chars().count() >= MIN_TYPO_LETTERS && letters.chars().all(char::is_alphabetic) {
-                let query = FuzzyTermQuery::new(Term::from_field_text(field, text), 1, true);
-                self.add_query(Box::new(query), TYPO_SCORE * weight);
+/// The words of the index that a word may have meant which no chunk has: those one letter off, in the same language.
+fn meant(word: &[String], searcher: &Searcher, field: Field) -> Result<Vec<String>, TantivyError> {
+    let mut near: HashMap<String, u64> = HashMap::new();
+    for text in word {
+        let (letters, language) = text.split_once(LANGUAGE_MARK).unwrap_or((text, ""));
+        let is_word = letters.chars().count() >= MIN_TYPO_LETTERS && letters.chars().all(char::is_alphabetic);
+        if !is_word {
+            continue;
+        }
+        let query = FuzzyTermQuery::new(Term::from_field_text(field, text), 1, true);
+        for segment in searcher.segment_readers() {
+            let index = segment.inverted_index(field)?;
+            let mut found = index.terms().search(query.automaton()?).into_stream()?;
+            while found.advance() {
+                let Ok(term) = std::str::from_utf8(found.key()) else { continue };
+                if term.split_once(LANGUAGE_MARK).is_some_and(|(_, other)| other == language) {
+                    *near.entry(term.to_owned()).or_default() += u64::from(found.value().doc_freq);
+                }
             }
         }
     }
+    let mut near: Vec<(String, u64)> = near.into_iter().collect();
+    near.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(near.into_iter().take(MAX_MEANT).map(|(term, _)| term).collect())
 }
 
 /// As much of a query as is looked at.
@@ -153,7 +175,7 @@ pub(super) fn holding(
     Ok(Box::new(BooleanQuery::new(clauses)))
 }
 
-fn held_query(held: &Held, tongues: &BTreeSet<Tongue>, fields: &Fields) -> Box<dyn Query> {
+fn held_query(held: &Held, tongues: &BTreeMap<Tongue, u64>, fields: &Fields) -> Box<dyn Query> {
     let term = |field: Field, text: &String| -> (Occur, Box<dyn Query>) {
         let term = Term::from_field_text(field, text);
         (Occur::Should, Box::new(TermQuery::new(term, IndexRecordOption::Basic)))
@@ -177,14 +199,15 @@ fn held_query(held: &Held, tongues: &BTreeSet<Tongue>, fields: &Fields) -> Box<d
     }
 }
 
-/// The languages in which the documents were read.
-fn tongues(searcher: &Searcher, field: Field) -> Result<BTreeSet<Tongue>, TantivyError> {
-    let mut tongues = BTreeSet::new();
+/// The languages in which the documents were read, with the chunks of each.
+fn tongues(searcher: &Searcher, field: Field) -> Result<BTreeMap<Tongue, u64>, TantivyError> {
+    let mut tongues = BTreeMap::new();
     for segment in searcher.segment_readers() {
         let index = segment.inverted_index(field)?;
         let mut codes = index.terms().stream()?;
         while codes.advance() {
-            tongues.insert(Tongue::of(std::str::from_utf8(codes.key()).ok()));
+            let tongue = Tongue::of(std::str::from_utf8(codes.key()).ok());
+            *tongues.entry(tongue).or_default() += u64::from(codes.value().doc_freq);
         }
     }
     Ok(tongues)
