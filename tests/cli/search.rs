@@ -94,6 +94,27 @@ fn signs_in_a_query_hold_every_mode_to_them() {
 }
 
 #[test]
+fn in_a_language_that_the_embedding_model_does_not_know_words_decide() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write("lease.md", "Το ενοίκιο της αποθήκης πληρώνεται κάθε μήνα.\n");
+    sandbox.write("lunch.md", "Το μεσημεριανό σερβίρεται από τις δώδεκα.\n");
+    sandbox.write("thai.md", "ค่าเช่าโกดังจ่ายทุกเดือน และอาหารกลางวันเริ่มตอนเที่ยง\n");
+    sandbox.write("code.md", "The seal AB-1203/7 fits the pump.\n");
+    sandbox.ingest();
+    for (query, name, is_read_closely) in [
+        ("πότε πληρώνεται το ενοίκιο", "lease.md", false),
+        ("อาหารกลางวันเริ่มเมื่อไร", "thai.md", false),
+        ("AB-1203/7", "code.md", false),
+        ("which seal fits the pump", "code.md", true),
+    ] {
+        let (_, report) = sandbox.json(["search", query]);
+        let best = &report["hits"][0];
+        assert!(best["document"]["path"].as_str().unwrap().ends_with(name), "{query}: {report}");
+        assert_eq!(!best["rerank_score"].is_null(), is_read_closely, "{query}: {best}");
+    }
+}
+
+#[test]
 fn nothing_found_is_exit_code_1() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write_handbook();

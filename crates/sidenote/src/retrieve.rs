@@ -160,10 +160,11 @@ pub(crate) fn retrieve(
     let begun = Instant::now();
     let mut timings = SearchTimings::default();
     let filter = &request.filter;
-    let rerank_depth = if request.mode == SearchMode::Hybrid { settings.rerank_depth } else { 0 };
+    let readable = embedder.map_or("", |embedder| readable(embedder, &request.query));
+    let knows_words = embedder.is_none_or(|embedder| knows_words(embedder, readable));
+    let rerank_depth = if request.mode == SearchMode::Hybrid && knows_words { settings.rerank_depth } else { 0 };
     let candidates = settings.candidates.max(request.limit).max(rerank_depth);
 
-    let readable = embedder.map_or("", |embedder| readable(embedder, &request.query));
     let dense = match embedder.filter(|_| request.mode != SearchMode::Lexical) {
         Some(embedder) if !readable.trim().is_empty() => {
             let started = Instant::now();
@@ -188,7 +189,8 @@ pub(crate) fn retrieve(
 
     let (lexical_scores, dense_scores) = (scores(&lexical), scores(&dense));
     let (lexical_weight, dense_weight) = match request.mode {
-        SearchMode::Hybrid => (settings.lexical_weight, 1.0 - settings.lexical_weight),
+        SearchMode::Hybrid if knows_words => (settings.lexical_weight, 1.0 - settings.lexical_weight),
+        SearchMode::Hybrid => (1.0 - UNKNOWN_DENSE_WEIGHT, UNKNOWN_DENSE_WEIGHT),
         SearchMode::Lexical => (1.0, 0.0),
         SearchMode::Dense => (0.0, 1.0),
     };
@@ -207,6 +209,22 @@ pub(crate) fn retrieve(
     }
     timings.total = milliseconds(begun);
     Ok(Found { report: SearchReport { query: request.query.clone(), hits, hint: None, timings }, sentences })
+}
+
+/// What the vectors count where the embedding model does not know the words of the query: enough to put something behind what the
+/// words find.
+const UNKNOWN_DENSE_WEIGHT: f32 = 0.1;
+/// Letters and digits of a token, on average, in a text whose words a model knows. A model of English spells Greek letter by
+/// letter, and of Thai it sees one unknown word between two spaces.
+const KNOWN_TOKEN_CHARACTERS: std::ops::Range<f32> = 1.4..12.0;
+
+/// Whether the embedding model knows the words of a query, by its tokens: not those of a language that it was not made for, and not
+/// a code like `AB-1203/7`.
+fn knows_words(embedder: &dyn Embedder, query: &str) -> bool {
+    let characters = query.chars().filter(|character| character.is_alphanumeric()).count();
+    #[expect(clippy::cast_precision_loss, reason = "counts of characters")]
+    let of_a_token = characters as f32 / embedder.count_tokens(query).max(1) as f32;
+    characters == 0 || KNOWN_TOKEN_CHARACTERS.contains(&of_a_token)
 }
 
 /// As much of the query's beginning as the embedding model reads.

@@ -72,20 +72,22 @@ impl<'a> LexicalQuery<'a> {
             built.add(Term::from_field_text(fields.exact, term), weight);
         }
         let places = [(fields.body, weights.body), (fields.title, weights.title), (fields.heading, weights.heading)];
-        let mut words = Vec::with_capacity(read.words.len());
-        let mut typos = 0;
-        for mut word in read.words {
-            let mut found = 0;
+        let mut words = read.words;
+        let mut found = 0;
+        for word in &words {
             for (field, weight) in places {
-                found += built.add_readings(field, &word, weight)?;
+                found += built.add_readings(field, word, weight)?;
             }
-            if found == 0 && typos < MAX_TYPOS {
-                typos += 1;
-                word = meant(&word, searcher, fields.body)?;
-                built.add_readings(fields.body, &word, TYPO_WEIGHT * weights.body)?;
-            }
-            words.push(word.iter().map(|text| Term::from_field_text(fields.body, text)).collect());
         }
+        if found == 0 {
+            // Only then: a word that the documents do not have is mostly no slip.
+            for word in words.iter_mut().take(MAX_TYPOS) {
+                *word = meant(word, searcher, fields.body)?;
+                built.add_readings(fields.body, word, TYPO_WEIGHT * weights.body)?;
+            }
+        }
+        let term = |text: &String| Term::from_field_text(fields.body, text);
+        let words = words.iter().map(|word| word.iter().map(term).collect()).collect();
         let Building { mut clauses, shared, .. } = built;
         if all {
             clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(AllQuery), 0.0))));
@@ -125,7 +127,7 @@ impl Building<'_> {
     }
 }
 
-/// The words of the index that a word may have meant which no chunk has: those one letter off, in the same language.
+/// The words of the index that a word may have meant: those one letter off, in the same language.
 fn meant(word: &[String], searcher: &Searcher, field: Field) -> Result<Vec<String>, TantivyError> {
     let mut near: HashMap<String, u64> = HashMap::new();
     for text in word {
