@@ -5,7 +5,7 @@
 
 The lines come from runs with SIDENOTE_ANSWER_MIN_CONFIDENCE=0, so that every question has an answer to judge.
 
-Logistic regression with a little ridge, by Newton's method; the label of a line is whether its answer was right. Lines without
+Logistic regression with some ridge, by Newton's method; the label of a line is whether its answer was right. Lines without
 signals (nothing was found, or the model refused) are left out: they are never answered. Prints weights for the Rust file, and
 for each threshold what would have been answered, on the lines fitted and on the lines of --report.
 """
@@ -56,7 +56,7 @@ def sigmoid(x):
     return 1 / (1 + math.exp(-max(min(x, 40), -40)))
 
 
-def fit(rows, ridge=1.0):
+def fit(rows, ridge=3.0):
     size = len(rows[0][0])
     weights = [0.0] * size
     for _ in range(30):

@@ -46,6 +46,11 @@ missing_packages() {
         # The tests compare quotes from PDFs with an independent program, and have pages recognised.
         command -v pdftotext >/dev/null || missing+=(poppler-utils)
         command -v tesseract >/dev/null || missing+=(tesseract-ocr)
+        if [ -n "${SIDENOTE_SLOW_TESTS:-}" ] && [ -z "${SIDENOTE_CHROMIUM:-}" ]; then
+            command -v chromium >/dev/null || missing+=(chromium)
+        fi
+        # Clients of the endpoint live in an environment of their own.
+        python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
     fi
     printf '%s\n' "${missing[@]}"
 }

@@ -19,6 +19,17 @@ build_tests() {
     cargo test --release --locked --workspace --no-run --quiet
 }
 
+# Clients of other hands, at pinned versions, for the tests of the endpoint.
+install_clients() {
+    local folder=$cache/clients wanted=("$root/tests/clients/requirements.txt")
+    if [ -n "${SIDENOTE_SLOW_TESTS:-}" ]; then wanted+=("$root/tests/clients/page_requirements.txt"); fi
+    if ! cmp -s <(cat "${wanted[@]}") "$folder/installed.txt"; then
+        python3 -m venv "$folder" && "$folder/bin/pip" install --quiet "${wanted[@]/#/--requirement=}" ||
+            fail "the clients of tests/clients cannot be installed" "apt-get install python3-venv, and see that pip reaches its registry"
+        cat "${wanted[@]}" >"$folder/installed.txt"
+    fi
+}
+
 run_tests() {
     local log=$CARGO_TARGET_DIR/test.log passed=0
     # Tests that pass keep quiet unless asked; a skip must be seen.
@@ -38,5 +49,6 @@ step "rustfmt and clippy" check_components
 step "format" cargo fmt --all --check
 step "build (the first one compiles llama.cpp and takes a while)" build_tests
 step "models" pull_models "${models[@]}"
+step "clients" install_clients
 step "tests" run_tests
 step "lints" cargo clippy --release --locked --workspace --all-targets --quiet -- -D warnings

@@ -20,4 +20,5 @@ mod cli {
     mod sandbox;
     mod scans;
     mod search;
+    mod serve;
 }

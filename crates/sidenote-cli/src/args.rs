@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
-use sidenote::Format;
+use sidenote::{Format, format_named, language_code, start_of_day};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Find passages
     Search(SearchArgs),
+    /// Answer questions of the programs and browsers of this machine, until stopped
+    Serve(ServeArgs),
     /// Forget documents; the files themselves stay
     Remove(RemoveArgs),
     /// Show what is stored
@@ -144,7 +146,7 @@ pub(crate) struct FilterArgs {
     pub(crate) lang: Vec<String>,
 
     /// Only documents of this format, such as pdf or email; may be given several times
-    #[arg(long = "type", value_name = "FORMAT", value_parser = format_of)]
+    #[arg(long = "type", value_name = "FORMAT", value_parser = format_named)]
     pub(crate) formats: Vec<Format>,
 
     /// Only documents of this day or later, by their own date, else their file's
@@ -156,30 +158,16 @@ pub(crate) struct FilterArgs {
     pub(crate) before: Option<i64>,
 }
 
-fn language_code(text: &str) -> Result<String, String> {
-    let code = text.to_lowercase();
-    if matches!(code.len(), 2 | 3) && code.chars().all(|c| c.is_ascii_lowercase()) {
-        return Ok(code);
-    }
-    Err("write a code of two or three letters (ISO 639), such as de; `sidenote documents --json` shows each one's"
-        .to_owned())
-}
-
-fn format_of(text: &str) -> Result<Format, String> {
-    let name = text.to_lowercase();
-    Format::ALL
-        .into_iter()
-        .find(|format| format.name() == name)
-        .ok_or_else(|| format!("formats are {}", Format::ALL.map(Format::name).join(", ")))
-}
-
-/// Midnight in UTC, in milliseconds since 1970.
-fn start_of_day(text: &str) -> Result<i64, String> {
-    humantime::parse_rfc3339_weak(&format!("{text}T00:00:00"))
-        .ok()
-        .filter(|_| text.len() == 10)
-        .and_then(|time| i64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok())
-        .ok_or_else(|| "write a day such as 2025-03-27".to_owned())
+/// `sidenote serve`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Prints a link that opens the page in a browser, once. Programs speak HTTP: our own API under /api/v1 (described by
+/openapi.json) and OpenAI's under /v1, with the models sidenote and sidenote-raw. Only this machine can connect, and every
+request needs the token.")]
+pub(crate) struct ServeArgs {
+    /// Port on the loopback address; 0 lets the system choose [default: serve.port, 7878]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
 }
 
 /// `sidenote ask`.
@@ -445,13 +433,6 @@ mod tests {
         let Command::Ask(ask) = line.command else { panic!("not ask") };
         assert_eq!(ask.question, ["who", "approves", "travel?"]);
         assert!(ask.settled);
-    }
-
-    #[test]
-    fn a_format_that_is_none_is_refused_with_the_list() {
-        assert_eq!(format_of("PDF"), Ok(Format::Pdf));
-        let refused = format_of("word").unwrap_err();
-        assert!(refused.starts_with("formats are markdown, text, html, pdf,"), "{refused}");
     }
 
     #[test]

@@ -14,12 +14,11 @@ pub(crate) mod ingest;
 pub(crate) mod models;
 pub(crate) mod remove;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod watch;
 
-use std::path::{Path, PathBuf};
-
-use sidenote::{CancelToken, Engine, Filter};
+use sidenote::{CancelToken, Engine, Filter, absolute};
 
 use crate::{args::FilterArgs, output::Output, settings::Settings};
 
@@ -56,9 +55,4 @@ impl Session {
             ..Filter::default()
         }
     }
-}
-
-/// `path` as the index keeps it: absolute, links followed where it exists.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
-    fs_err::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }

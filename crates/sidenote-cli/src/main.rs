@@ -75,6 +75,7 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
         Command::Watch(args) => commands::watch::run(&session, args),
         Command::Ask(args) => commands::ask::run(&session, args),
         Command::Search(args) => commands::search::run(&session, args),
+        Command::Serve(args) => commands::serve::run(&session, args),
         Command::Remove(args) => commands::remove::run(&session, args),
         Command::Status => commands::status::run(&session),
         Command::Documents => commands::documents::run(&session),

@@ -108,6 +108,21 @@ impl From<&sidenote::Answer> for wire::Answer {
 }
 
 impl wire::AskEvent {
+    /// Its name, as `event` has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "token",
+            Self::Sentence { .. } => "sentence",
+            Self::Retract { .. } => "retract",
+            Self::Final(_) => "final",
+        }
+    }
+
+    /// What it says, as `data` has it.
+    pub fn data(&self) -> serde_json::Value {
+        serde_json::to_value(self).map_or(serde_json::Value::Null, |mut event| event["data"].take())
+    }
+
     /// The event on the wire; `None` for a phase, which is the terminal's business alone.
     pub fn from_engine(event: &sidenote::AskEvent<'_>) -> Option<Self> {
         match *event {

@@ -1,5 +1,5 @@
-//! The wire: the JSON that leaves the program, the same for the command line and for HTTP. The router joins these types
-//! when the endpoint does.
+//! The wire: the JSON that leaves the program, the same for the command line and for HTTP; and the local endpoint that serves it,
+//! see [`Server`].
 //!
 //! The engine's types are not the wire's: a field of the engine may change its name or its unit, the wire does not.
 //! `From<&sidenote::X>` is the only bridge, and `schema/` holds what came out of it as JSON Schema. A test makes the
@@ -8,14 +8,17 @@
 mod convert;
 mod print;
 mod schema;
+mod server;
 mod wire;
 
 pub use print::to_safe_json;
 pub use schema::{Schema, schemas};
+pub use server::{Server, secret};
 pub use wire::{
-    Answer, AnswerMillis, AnswerTokens, AskEvent, BackupReport, Check, Citation, CollectionStatus, CompactReport,
-    Completions, ConfigReport, ConfigSetting, DoctorReport, Document, DocumentList, ErrorBody, ErrorReport,
-    EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport, ExportReport, ExportedChunk, ExportedDocument,
-    FailedFile, Hit, IngestReport, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus, RemoveReport,
-    SearchMillis, SearchReport, Sentence, Span, Status,
+    Answer, AnswerMillis, AnswerTokens, AskBody, AskEvent, BackupReport, Check, Citation, CollectionStatus,
+    CompactReport, Completions, ConfigReport, ConfigSetting, DoctorReport, Document, DocumentList, DocumentText,
+    ErrorBody, ErrorReport, EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport, ExportReport,
+    ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody, IngestReport, Job, JobList,
+    JobState, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus, PageLink, Problem, RemoveReport,
+    SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span, Status,
 };

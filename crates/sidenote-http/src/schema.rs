@@ -33,6 +33,7 @@ pub fn schemas() -> Vec<Schema> {
         schema::<wire::ModelList>("models"),
         schema::<wire::RemoveReport>("remove"),
         schema::<wire::SearchReport>("search"),
+        schema::<wire::Serving>("serve"),
         schema::<wire::Status>("status"),
     ]
 }

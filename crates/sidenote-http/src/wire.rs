@@ -2,11 +2,16 @@
 //! unless a name says otherwise.
 
 mod eval;
+mod http;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use eval::{EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport};
+pub use http::{
+    AskBody, DocumentText, FilterBody, Health, IngestBody, Job, JobList, JobState, PageLink, Problem, SearchBody,
+    Serving, SessionBody,
+};
 
 /// A document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

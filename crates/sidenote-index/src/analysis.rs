@@ -144,8 +144,8 @@ fn humps(word: &str) -> Vec<Range<usize>> {
     humps
 }
 
-/// Joins two words to a compound when it stands between them.
-fn is_connector(character: char) -> bool {
+/// Whether it joins two words to a compound when it stands between them, as in `AB-1203/7`.
+pub fn is_connector(character: char) -> bool {
     matches!(
         character,
         '-' | '_' | '.' | '/' | ':' | '@' | '#' | '+' | '&' | '\\' | '\'' | '\u{2019}' | '\u{2010}' | '\u{2011}'

@@ -49,6 +49,16 @@ impl Layout {
     }
 }
 
+/// A folder in a data folder for what the crates above keep there; only its owner can enter it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_folder(data_dir: &Path, name: &str) -> Result<PathBuf, IndexError> {
+    let folder = data_dir.join(name);
+    make_private_folder(&folder)?;
+    Ok(folder)
+}
+
 /// Makes a folder that only its owner can enter, and its parents.
 pub(crate) fn make_private_folder(path: &Path) -> Result<(), IndexError> {
     if path.is_dir() {

@@ -31,8 +31,10 @@ mod types;
 mod vector;
 mod writer;
 
+pub use analysis::is_connector;
 pub use check::Check;
 pub use error::IndexError;
+pub use files::private_folder;
 pub use index::{Index, IndexOptions, VectorMode};
 pub use tantivy::LexicalWeights;
 pub use types::{

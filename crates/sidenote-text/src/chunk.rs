@@ -205,11 +205,7 @@ fn start_of_row<'a>(text: &'a str, header: Span, options: &ChunkOptions) -> Opti
 
 /// The start of a text, of so many bytes at most.
 fn start_of(text: &str, max_bytes: usize) -> &str {
-    let mut end = text.len().min(max_bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
+    text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default()
 }
 
 /// A heading cut to what a path may hold.
@@ -562,11 +558,8 @@ pub(crate) mod tests {
         ) {
             let at = |share: f64| {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of a small length")]
-                let mut offset = (text.len() as f64 * share) as usize;
-                while !text.is_char_boundary(offset) {
-                    offset -= 1;
-                }
-                offset
+                let offset = (text.len() as f64 * share) as usize;
+                text.floor_char_boundary(offset)
             };
             let mut starts: Vec<usize> = cuts.into_iter().map(at).chain([0]).collect();
             starts.sort_unstable();

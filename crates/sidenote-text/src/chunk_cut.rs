@@ -90,10 +90,7 @@ impl Cutter<'_> {
         if end - start <= window_bytes {
             return Span::new(start, end);
         }
-        let mut limit = start + window_bytes;
-        while !self.text.is_char_boundary(limit) {
-            limit -= 1;
-        }
+        let limit = self.text.floor_char_boundary(start + window_bytes);
         let body = self.text.get(start..limit).unwrap_or_default();
         let half = body.len() / 2;
         let gap = body

@@ -253,10 +253,7 @@ impl Outline<'_> {
 
     fn line_end(&self, start: usize) -> usize {
         // All of a program may stand on one line, and its end be asked for at every statement.
-        let mut limit = self.text.len().min(start + MAX_LINE_BYTES);
-        while !self.text.is_char_boundary(limit) {
-            limit -= 1;
-        }
+        let limit = self.text.floor_char_boundary(start + MAX_LINE_BYTES);
         let rest = self.text.get(start..limit).unwrap_or_default();
         start + rest.find(['\n', '\r']).unwrap_or(rest.len())
     }

@@ -92,10 +92,7 @@ fn records(text: &str, start: usize, delimiter: u8) -> impl Iterator<Item = Reco
     std::iter::from_fn(move || {
         while at < text.len() {
             let (record, next) = record_at(text, at, delimiter);
-            at = next.min(text.len());
-            while !text.is_char_boundary(at) {
-                at += 1;
-            }
+            at = text.ceil_char_boundary(next.min(text.len()));
             if record.span.slice(text).is_some_and(|line| !line.trim().is_empty()) {
                 return Some(record);
             }
@@ -124,10 +121,7 @@ fn record_at(text: &str, start: usize, delimiter: u8) -> (Record, usize) {
         at += 1;
     }
     // A record that is too long may end inside of a letter; what it was is no table anyway.
-    let mut end = at;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(at);
     fields.push(Span::new(field.min(end), end));
     (Record { span: Span::new(start, end), fields }, end.max(start) + 1)
 }

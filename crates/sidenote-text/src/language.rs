@@ -12,11 +12,7 @@ const SAMPLE_BYTES: usize = 16 << 10;
 
 /// ISO 639-1 code where the language has one, else ISO 639-3; `None` where the text does not say.
 pub(crate) fn detect(text: &str) -> Option<String> {
-    let mut end = text.len().min(SAMPLE_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let sample = text.get(..end)?;
+    let sample = text.get(..text.floor_char_boundary(SAMPLE_BYTES))?;
     if sample.chars().filter(|c| c.is_alphabetic()).take(MIN_LETTERS).count() < MIN_LETTERS {
         return None;
     }

@@ -286,10 +286,7 @@ fn shown_name(raw: &str) -> String {
         return "unnamed".to_owned();
     }
     // The end tells the format, so the beginning goes.
-    let mut start = name.len().saturating_sub(MAX_NAME_BYTES);
-    while !name.is_char_boundary(start) {
-        start += 1;
-    }
+    let start = name.ceil_char_boundary(name.len().saturating_sub(MAX_NAME_BYTES));
     name.get(start..).unwrap_or_default().to_owned()
 }
 

@@ -62,10 +62,7 @@ fn write_output(builder: &mut DocumentBuilder, output: &Value, limits: &ExtractL
         output["ename"].as_str().map(|name| format!("{name}: {}", output["evalue"].as_str().unwrap_or_default()));
     let text = lines_of(&output["text"]).or_else(|| lines_of(&data["text/plain"])).or(error);
     let text = without_colours(&text.unwrap_or_default());
-    let mut end = text.len().min(MAX_OUTPUT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(MAX_OUTPUT_BYTES);
     if end < text.len() {
         builder.warn(format!("of long outputs the first {MAX_OUTPUT_BYTES} bytes were read"));
     }

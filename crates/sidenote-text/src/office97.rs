@@ -2,11 +2,10 @@
 //!
 //! Seam for `office_oxide`, which is in the tree through `pdf_oxide`. It reads the compound files itself, in a thread of its
 //! own with a large stack, bounds nesting and memory, turns its panics into errors, and says when text was lost; what it
-//! says is passed on as a warning. What it makes of a file is walked here without recursion, under `catch_unwind`.
+//! says is passed on as a warning. What it makes of a file is walked here without recursion.
 
 use std::collections::HashSet;
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use office_oxide::format::DocumentFormat;
 use office_oxide::ir::{Element, HeaderFooter, List, Metadata, Section, TableCell, TableRow, inline_to_text};
@@ -20,6 +19,7 @@ use crate::markdown::fold_white;
 use crate::ods::address;
 use crate::pptx::{Slide, write_slide};
 use crate::sheet::{SheetCell, SheetRow, write_sheet};
+use crate::shield::{plain_reason, shield};
 use crate::{Document, ExtractError, ExtractLimits, Format, extract, office_meta};
 
 /// Reads a file of one of the three formats.
@@ -31,7 +31,7 @@ pub(crate) fn read(bytes: &[u8], format: Format, limits: &ExtractLimits) -> Resu
     } else {
         DocumentFormat::Doc
     };
-    let read = catch_unwind(AssertUnwindSafe(|| {
+    let read = shield(|| {
         let file =
             office_oxide::Document::from_reader(Cursor::new(bytes.to_vec()), kind).map_err(|error| damaged(&error))?;
         let mut builder = DocumentBuilder::new(format, limits);
@@ -47,12 +47,12 @@ pub(crate) fn read(bytes: &[u8], format: Format, limits: &ExtractLimits) -> Resu
             }
         }
         office_meta::finish(builder)
-    }));
-    read.unwrap_or_else(|_| Err(ExtractError::Damaged("its structure makes no sense".to_owned())))
+    });
+    read.unwrap_or_else(|| Err(ExtractError::Damaged("its structure makes no sense".to_owned())))
 }
 
 fn damaged(error: &office_oxide::error::OfficeError) -> ExtractError {
-    let reason: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
+    let reason = plain_reason(&error.to_string());
     if reason.contains("encrypted") || reason.contains("password") {
         return ExtractError::Encrypted;
     }

@@ -66,6 +66,14 @@ pub struct AnswerSentence {
     pub supported: bool,
 }
 
+impl AnswerSentence {
+    /// Its words, and the numbers of its notes in brackets.
+    pub fn with_notes(&self) -> String {
+        let notes: String = self.citations.iter().map(|n| format!("[{n}]")).collect();
+        format!("{} {notes}", self.text)
+    }
+}
+
 /// Milliseconds of each stage; `None` for a stage that was not reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AskTimings {

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Instant};
 
-use sidenote_index::Index;
+use sidenote_index::{DocumentId, Filter, Held, Index};
 use sidenote_model::{
     CancelToken, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason,
 };
@@ -24,9 +24,12 @@ use crate::{
     parts::{self, Part},
     prompt,
     retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
-    terms::{names, term_set},
+    terms::{names, term_set, terms},
     verdict::{self, Claim},
 };
+
+/// Names of a question that are looked for; the first ones count.
+const MAX_NAMES: usize = 32;
 
 /// One question at work.
 pub(crate) struct Question<'a> {
@@ -122,7 +125,8 @@ impl Question<'_> {
         let signals = claims
             .iter()
             .max_by(|a, b| a.verdict.total_cmp(&b.verdict))
-            .map(|claim| signals(&drafts[0], claim, &part.question, &hits));
+            .map(|claim| self.signals(&drafts[0], claim, &part.question, &hits))
+            .transpose()?;
         let confidence = signals.map_or(0.0, |signals| signals.confidence());
         tracing::debug!(?signals, confidence, "part checked");
         let settled =
@@ -324,6 +328,43 @@ impl Question<'_> {
         Ok(cut.map(|citation| citation.n))
     }
 
+    fn signals(&self, generation: &Generation, claim: &Claim, question: &str, hits: &[Hit]) -> Result<Signals, Error> {
+        Ok(Signals {
+            evidence: claim.support.evidence,
+            quote_cosine: claim.support.cosine,
+            question_held: claim.support.question_held,
+            names_held: self.names_held(question, &hits[claim.support.hit])?,
+            answer_held: claim.support.held,
+            mean_logprob: generation.mean_logprob,
+            first_logprob: generation.first_logprob,
+            verdict: claim.verdict,
+            agreement: claim.agreement,
+        })
+    }
+
+    /// Share of the question's names and numbers that the hit or another passage of its document holds, 0 to 1.
+    fn names_held(&self, question: &str, hit: &Hit) -> Result<f32, Error> {
+        let mut names = names(question);
+        names.truncate(MAX_NAMES);
+        let in_passage = term_set(&format!("{}\n{}", evidence::above(hit), hit.text));
+        let mut held = 0;
+        for name in &names {
+            self.stop_if_cancelled()?;
+            let is_held =
+                terms(name).iter().all(|term| in_passage.contains(term)) || self.is_in(hit.document.id, name)?;
+            held += usize::from(is_held);
+        }
+        Ok(evidence::share(held, names.len()))
+    }
+
+    /// Whether a document has a name in any of its passages: a contract names its parties once.
+    fn is_in(&self, document: DocumentId, name: &str) -> Result<bool, Error> {
+        let has_digit = name.chars().any(|c| c.is_ascii_digit());
+        let held = if has_digit { Held::Phrase(name.to_owned()) } else { Held::Word(name.to_owned()) };
+        let filter = Filter { documents: Some(vec![document]), holds: vec![held], ..Filter::default() };
+        Ok(!self.index.search_lexical(name, 1, &filter)?.is_empty())
+    }
+
     fn stop_if_cancelled(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
@@ -357,33 +398,12 @@ fn reason(parts: &[Part], outcomes: &[Outcome]) -> Option<String> {
 
 /// The sentences with the numbers of their notes.
 fn numbered(sentences: &[AnswerSentence]) -> String {
-    let with_notes = |sentence: &AnswerSentence| {
-        let notes: String = sentence.citations.iter().map(|n| format!("[{n}]")).collect();
-        format!("{} {notes}", sentence.text)
-    };
-    sentences.iter().map(with_notes).collect::<Vec<_>>().join(" ")
+    sentences.iter().map(AnswerSentence::with_notes).collect::<Vec<_>>().join(" ")
 }
 
 /// The sum of what is known of both.
 fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     a.zip(b).map(|(a, b)| a + b).or(a).or(b)
-}
-
-fn signals(generation: &Generation, claim: &Claim, question: &str, hits: &[Hit]) -> Signals {
-    let hit = &hits[claim.support.hit];
-    let names = names(question);
-    let held = term_set(&format!("{}\n{}", evidence::above(hit), hit.text));
-    Signals {
-        evidence: claim.support.evidence,
-        quote_cosine: claim.support.cosine,
-        question_held: claim.support.question_held,
-        names_held: evidence::share(names.iter().filter(|name| held.contains(name)).count(), names.len()),
-        answer_held: claim.support.held,
-        mean_logprob: generation.mean_logprob,
-        first_logprob: generation.first_logprob,
-        verdict: claim.verdict,
-        agreement: claim.agreement,
-    }
 }
 
 /// What was looked at, and what came closest.

@@ -34,6 +34,8 @@ pub struct Config {
     pub answer: Answering,
     /// The language model.
     pub llm: Llm,
+    /// The local endpoint.
+    pub serve: Serve,
 }
 
 /// Folders. The engine wants both; the command line fills empty ones with the XDG data home.
@@ -270,7 +272,7 @@ impl Default for Answering {
             context_tokens: 320,
             drafts: 2,
             max_tokens: 160,
-            min_confidence: 0.15,
+            min_confidence: 0.3,
             temperature: 0.0,
             seed: 1,
         }
@@ -292,6 +294,26 @@ pub struct Llm {
 impl Default for Llm {
     fn default() -> Self {
         Self { context_tokens: 0, threads: 0, prefill_tokens: 512 }
+    }
+}
+
+/// The local endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Serve {
+    /// Port on the loopback address, 0 to 65,535; 0 lets the system choose.
+    pub port: u16,
+    /// Folders that may be ingested over HTTP, absolute; none by default.
+    pub roots: Vec<String>,
+    /// Most questions that run or wait at a time, 1 to 1,000; one more is refused.
+    pub max_questions: usize,
+    /// Most other requests that are worked on at a time, 1 to 10,000; one more is refused.
+    pub max_requests: usize,
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self { port: 7878, roots: Vec::new(), max_questions: 8, max_requests: 64 }
     }
 }
 
@@ -328,7 +350,10 @@ impl Config {
             range("llm.context_tokens", self.llm.context_tokens, 512, 1 << 20)?;
         }
         range("llm.threads", self.llm.threads, 0, 512)?;
-        range("llm.prefill_tokens", self.llm.prefill_tokens, 32, 2_048)
+        range("llm.prefill_tokens", self.llm.prefill_tokens, 32, 2_048)?;
+        check_roots(&self.serve.roots)?;
+        range("serve.max_questions", self.serve.max_questions, 1, 1_000)?;
+        range("serve.max_requests", self.serve.max_requests, 1, 10_000)
     }
 
     /// Names of all keys, as `section.key`, in order of the alphabet.
@@ -371,6 +396,16 @@ impl Config {
 
 fn default_value() -> serde_json::Value {
     serde_json::to_value(Config::default()).unwrap_or_default()
+}
+
+fn check_roots(roots: &[String]) -> Result<(), Error> {
+    match roots.iter().find(|root| !std::path::Path::new(root).is_absolute()) {
+        None => Ok(()),
+        Some(root) => Err(Error::Config {
+            key: "serve.roots".into(),
+            problem: format!("`{root}` is no absolute path; write the folder from the root of the file system on"),
+        }),
+    }
 }
 
 fn check_ocr_languages(languages: &str) -> Result<(), Error> {

@@ -5,9 +5,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use sidenote_index::{DocumentId, StoredDocument};
+use sidenote_index::{DocumentId, Index, StoredDocument};
+use sidenote_text::Span;
 
-use crate::walk::mtime_ns;
+use crate::{error::Error, walk::mtime_ns};
 
 /// A document as hits, citations and lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,45 @@ impl From<StoredDocument> for Document {
             language: stored.language,
         }
     }
+}
+
+/// A stretch of a document's stored text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextRead {
+    /// The document.
+    pub document: Document,
+    /// Where it stands.
+    pub span: Span,
+    /// The stored text under the span.
+    pub text: String,
+    /// Bytes of all of the document's text.
+    pub total_bytes: usize,
+}
+
+/// Reads a stretch of a document's text. The span is cut down to the text, and widened to whole characters.
+pub(crate) fn read_text(index: &Index, id: DocumentId, span: Span) -> Result<Option<TextRead>, Error> {
+    let Some(stored) = index.document(id)? else { return Ok(None) };
+    let total_bytes = usize::try_from(stored.text_bytes).unwrap_or(usize::MAX);
+    let is_boundary = |at: usize| {
+        // A character has at most four bytes; where one begins, some so many of them are text.
+        for length in 1..=4 {
+            if index.text(id, Span::new(at, total_bytes.min(at + length)))?.is_some() {
+                return Ok::<_, Error>(true);
+            }
+        }
+        Ok(false)
+    };
+    let (mut start, mut end) = (span.start.min(total_bytes), span.end.min(total_bytes));
+    end = end.max(start);
+    while start > 0 && !is_boundary(start)? {
+        start -= 1;
+    }
+    while end < total_bytes && !is_boundary(end)? {
+        end += 1;
+    }
+    let span = Span::new(start, end);
+    let Some(text) = index.text(id, span)? else { return Ok(None) };
+    Ok(Some(TextRead { document: stored.into(), span, text, total_bytes }))
 }
 
 /// Whole seconds; `None` before 1970 and after the year 9999.

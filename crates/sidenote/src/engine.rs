@@ -1,20 +1,24 @@
 //! The engine: one handle on a data folder and its models.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
-use sidenote_index::{CompactReport, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode};
-use sidenote_model::{CancelToken, Embedder, Generator};
+use sidenote_index::{CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode};
+use sidenote_model::{
+    CancelToken, ChatMessage, Embedder, GenerateRequest, Generation, Generator, Sampling, StopReason,
+};
+use sidenote_text::Span;
 
 use crate::{
     answer::{Answer, AskEvent, AskPhase, AskRequest},
     ask::Question,
     care::{self, DoctorReport, ExportedDocument},
     config::{Config, SearchMode, VectorIndexKind},
-    document::Document,
+    document::{Document, TextRead, read_text},
     error::{Error, ErrorKind},
     eval::{self, EvalEvent, EvalReport, EvalRequest},
     ingest::{FailedFile, IngestEvent, IngestReport, IngestRequest},
@@ -22,7 +26,7 @@ use crate::{
     models,
     query::Query,
     remove::{RemoveReport, RemoveRequest, remove},
-    retrieve::{SearchReport, SearchRequest, retrieve},
+    retrieve::{SearchReport, SearchRequest, readable, retrieve},
     watch::{WatchEvent, watch},
 };
 
@@ -72,6 +76,17 @@ pub struct Status {
     pub generation_model: Option<String>,
     /// Files that could not be read at the last ingest.
     pub failures: Vec<FailedFile>,
+}
+
+/// How the bare language model is to write.
+#[derive(Clone, Debug)]
+pub struct GenerateOptions {
+    /// Most tokens; `None` means `answer.max_tokens`.
+    pub max_tokens: Option<usize>,
+    /// Texts that end it; they are not part of it.
+    pub stop: Vec<String>,
+    /// How the next token is chosen.
+    pub sampling: Sampling,
 }
 
 /// How many there are in one collection.
@@ -160,6 +175,17 @@ impl Engine {
     /// When another process writes, or the data folder cannot be used.
     pub fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, Error> {
         remove(&self.known_index()?, request)
+    }
+
+    /// Removes one document; others of its file, such as a mail's attachments, stay.
+    ///
+    /// # Errors
+    /// When another process writes, or the data folder cannot be used.
+    pub fn forget(&self, id: DocumentId) -> Result<RemoveReport, Error> {
+        let mut writer = self.known_index()?.writer()?;
+        let removed = writer.remove(&[id])?;
+        writer.commit()?;
+        Ok(RemoveReport { removed, purged: 0 })
     }
 
     /// Finds passages.
@@ -309,6 +335,64 @@ impl Engine {
         Ok(documents)
     }
 
+    /// A document; `None` where there is none of this number.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used.
+    pub fn document(&self, id: DocumentId) -> Result<Option<Document>, Error> {
+        let Some(index) = self.index()? else { return Ok(None) };
+        Ok(index.document(id)?.map(Document::from))
+    }
+
+    /// The stored text of a document under a span, which is cut down to the text and to whole characters; `None` where there is no
+    /// such document. The span that was read comes along, and the length of all of the text.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used.
+    pub fn text(&self, id: DocumentId, span: Span) -> Result<Option<TextRead>, Error> {
+        let Some(index) = self.index()? else { return Ok(None) };
+        read_text(&index, id, span)
+    }
+
+    /// What the language model says to messages, without any document: for programs that want the bare model. Blocks until it is
+    /// done; `on_text` gets the words as they come.
+    ///
+    /// # Errors
+    /// When the model cannot be used, or the messages do not fit its context window.
+    pub fn generate(
+        &self,
+        messages: &[ChatMessage],
+        options: &GenerateOptions,
+        on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+        cancel: &CancelToken,
+    ) -> Result<Generation, Error> {
+        let generator = self.generator()?;
+        let request = GenerateRequest {
+            prompt: generator.render(messages)?,
+            max_tokens: options.max_tokens.unwrap_or(self.config().answer.max_tokens),
+            stop: options.stop.clone(),
+            grammar: None,
+            sampling: options.sampling,
+            cancel: cancel.clone(),
+        };
+        let generation = generator.generate(&request, on_text)?;
+        if cancel.is_cancelled() && generation.stop_reason == StopReason::Cancelled {
+            return Err(Error::Cancelled);
+        }
+        Ok(generation)
+    }
+
+    /// The vectors of texts, of length 1, and how many tokens they have together. A text is embedded as far as the model reads.
+    ///
+    /// # Errors
+    /// When the embedding model cannot be used.
+    pub fn embed(&self, texts: &[&str]) -> Result<(Vec<Vec<f32>>, usize), Error> {
+        let embedder = self.embedder()?;
+        let read: Vec<&str> = texts.iter().map(|text| readable(&*embedder, text)).collect();
+        let tokens = read.iter().map(|text| embedder.count_tokens(text)).sum();
+        Ok((embedder.embed(&read)?, tokens))
+    }
+
     /// What is in the data folder; all zero where there is none yet.
     ///
     /// # Errors
@@ -343,6 +427,15 @@ impl Engine {
             .map(|failure| FailedFile { path: failure.path, reason: failure.reason })
             .collect();
         Ok(status)
+    }
+
+    /// A folder inside the data folder for what a host keeps beside the documents, such as the token of an endpoint. Only its owner
+    /// can enter it. Made where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn private_folder(&self, name: &str) -> Result<PathBuf, Error> {
+        Ok(sidenote_index::private_folder(&self.config().paths.data, name)?)
     }
 
     /// The index of a data folder that there is.

@@ -39,6 +39,7 @@ mod error;
 mod estimate;
 mod eval;
 mod evidence;
+mod filter;
 mod fuse;
 mod ingest;
 mod ingestion;
@@ -71,16 +72,20 @@ pub use config::{
     VectorIndexKind, VectorIndexing,
 };
 pub use context::LeftOut;
-pub use document::Document;
-pub use engine::{CollectionStatus, Engine, Status};
+pub use document::{Document, TextRead};
+pub use engine::{CollectionStatus, Engine, GenerateOptions, Status};
 pub use error::{Error, ErrorKind};
 pub use eval::{Comparison, EvalEvent, EvalReport, EvalRequest, Interval, LegScores, Metrics, QueryScores};
+pub use filter::{format_named, language_code, start_of_day};
 pub use ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest};
 pub use remove::{RemoveReport, RemoveRequest};
 pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
 pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId, Filter, Held};
-pub use sidenote_model::{CancelToken, Embedder, Generator, cpu, manifest};
+pub use sidenote_model::{
+    CancelToken, ChatMessage, Embedder, Generation, Generator, Role, Sampling, StopReason, cpu, manifest,
+};
 pub use sidenote_text::{Format, Span};
+pub use walk::absolute;
 pub use watch::WatchEvent;
 pub use worker::worker_main;
 

@@ -25,14 +25,30 @@ const SPLIT_EXAMPLES: &str = include_str!("prompts/split_examples.txt");
 /// The two replies that are weighed against each other.
 pub(crate) const VERDICTS: [&str; 2] = ["Yes", "No"];
 
-/// The messages that ask whether `text`, which stands under `source`, holds the answer.
+/// Passages with a question each, and whether they answer it: source, passage, question, verdict. They are of other trades than
+/// any document is likely to be. Without them a small model says "Yes" to whatever speaks of the matter.
+const VERDICT_EXAMPLES: &str = include_str!("prompts/verdict_examples.txt");
+
+/// The messages that ask whether `text`, which stands under `source`, holds the answer. All but the last are the same for every
+/// question.
 pub(crate) fn verdict_messages(source: &str, text: &str, question: &str) -> Vec<ChatMessage> {
-    let content = format!(
-        "Passage from \"{source}\": {text}\n\nQuestion: {}\n\nDoes the passage say the answer to this question? \
-         Answer Yes or No.",
-        question.trim()
-    );
-    vec![ChatMessage::new(Role::System, SYSTEM.trim_end()), ChatMessage::new(Role::User, content)]
+    let mut messages = vec![ChatMessage::new(Role::System, SYSTEM.trim_end())];
+    for example in VERDICT_EXAMPLES.split("\n\n") {
+        let lines: Vec<&str> = example.trim().lines().collect();
+        if let [source, text, question, verdict] = lines[..] {
+            messages.push(ChatMessage::new(Role::User, verdict_question(source, text, question)));
+            messages.push(ChatMessage::new(Role::Assistant, verdict));
+        }
+    }
+    messages.push(ChatMessage::new(Role::User, verdict_question(source, text, question.trim())));
+    messages
+}
+
+fn verdict_question(source: &str, text: &str, question: &str) -> String {
+    format!(
+        "Passage from \"{source}\": {text}\n\nQuestion: {question}\n\nDoes the passage say the answer to this question? \
+         Answer Yes or No."
+    )
 }
 
 /// The messages that ask for the parts of a question. The examples are of other trades than any document is likely to be.

@@ -4,7 +4,7 @@
 //! else is words of which any may match. What looks like a sign and is none (a quotation mark that is never closed, an inch, a
 //! minus before a number) is read as text, and where that may surprise, a hint says so.
 
-use sidenote_index::{Filter, Held};
+use sidenote_index::{Filter, Held, is_connector};
 
 /// Signs that are followed in one query; each costs a search of its own.
 const MAX_SIGNS: usize = 32;
@@ -117,11 +117,6 @@ impl Query {
             })
         })
     }
-}
-
-/// Signs inside of a word.
-fn is_connector(character: char) -> bool {
-    matches!(character, '-' | '_' | '.' | '/' | ':' | '@' | '#' | '+' | '&' | '\'' | '\u{2019}')
 }
 
 fn is_quote(character: char) -> bool {

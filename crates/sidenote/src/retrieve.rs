@@ -1,7 +1,7 @@
 //! A question finds passages: both legs, fused, as hits that know where they stand.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Instant,
 };
 
@@ -197,6 +197,7 @@ pub(crate) fn retrieve(
     let legs =
         [Leg { scores: &lexical_scores, weight: lexical_weight }, Leg { scores: &dense_scores, weight: dense_weight }];
     let mut fused = fuse_scores(&legs, settings.fusion);
+    best_of_legs_first(&mut fused, [&lexical, &dense], rerank_depth);
     fused.truncate(request.limit.max(rerank_depth));
 
     let mut hits = hits(index, &request.query, &fused, &lexical, &dense)?;
@@ -209,6 +210,35 @@ pub(crate) fn retrieve(
     }
     timings.total = milliseconds(begun);
     Ok(Found { report: SearchReport { query: request.query.clone(), hits, hint: None, timings }, sentences })
+}
+
+/// Of what is read again, the share that each leg may choose by itself.
+const LEG_SHARE: f32 = 0.3;
+
+/// Brings what is worth to be read again to the front, in order of the fused score: the best `depth`, among them the best of each
+/// leg. A passage that one leg knows nothing of is far down where the other finds many.
+fn best_of_legs_first(fused: &mut [(ChunkId, f32)], legs: [&[Scored]; 2], depth: usize) {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of at most a thousand"
+    )]
+    let of_a_leg = (depth as f32 * LEG_SHARE) as usize;
+    let best: HashSet<ChunkId> =
+        legs.iter().flat_map(|leg| leg.iter().take(of_a_leg)).map(|scored| scored.chunk).collect();
+    let mut others = depth.saturating_sub(best.len());
+    let mut is_read = HashSet::new();
+    for (chunk, _) in fused.iter() {
+        if best.contains(chunk) {
+            is_read.insert(*chunk);
+        } else if others > 0 {
+            others -= 1;
+            is_read.insert(*chunk);
+        }
+    }
+    // A stable sort: both parts keep their order.
+    fused.sort_by_key(|(chunk, _)| !is_read.contains(chunk));
 }
 
 /// What the vectors count where the embedding model does not know the words of the query: enough to put something behind what the
@@ -228,7 +258,7 @@ fn knows_words(embedder: &dyn Embedder, query: &str) -> bool {
 }
 
 /// As much of the query's beginning as the embedding model reads.
-fn readable<'a>(embedder: &dyn Embedder, query: &'a str) -> &'a str {
+pub(crate) fn readable<'a>(embedder: &dyn Embedder, query: &'a str) -> &'a str {
     let limit = embedder.info().max_tokens.saturating_sub(embedder.info().special_tokens);
     // A token is rarely longer than its bytes are many: bounds the tokeniser's work on a query of megabytes.
     let query = head(query, limit.saturating_mul(32));
@@ -241,11 +271,7 @@ fn readable<'a>(embedder: &dyn Embedder, query: &'a str) -> &'a str {
 
 /// The first `bytes` of a text, shortened to a character boundary.
 pub(crate) fn head(text: &str, bytes: usize) -> &str {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn scores(found: &[Scored]) -> Vec<(ChunkId, f32)> {

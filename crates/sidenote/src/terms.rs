@@ -40,14 +40,16 @@ pub(crate) fn term_set(text: &str) -> HashSet<Term> {
     terms(text).into_iter().collect()
 }
 
-/// The distinct terms of `text` that name one thing and no other: numbers, codes, and words with a capital that do not
-/// begin the text.
-pub(crate) fn names(text: &str) -> HashSet<Term> {
-    let mut found = HashSet::new();
+/// The words of `text` that name one thing and no other, as they are written, each once: numbers, codes, and words with a capital
+/// that do not begin the text.
+pub(crate) fn names(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
     for (place, word) in text.split_whitespace().enumerate() {
-        let named = word.chars().any(|c| c.is_ascii_digit()) || (place > 0 && word.starts_with(char::is_uppercase));
-        if named {
-            found.extend(terms(word));
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let word = word.trim_end_matches("'s").trim_end_matches("\u{2019}s");
+        let is_name = word.chars().any(|c| c.is_ascii_digit()) || (place > 0 && word.starts_with(char::is_uppercase));
+        if is_name && !terms(word).is_empty() && !found.contains(&word) {
+            found.push(word);
         }
     }
     found
@@ -131,10 +133,10 @@ mod tests {
 
     #[test]
     fn names_are_numbers_codes_and_words_with_a_capital() {
-        let mut found: Vec<String> =
-            names("What does the TR-100 cost in Lindenau?").into_iter().map(|t| t.text).collect();
-        found.sort();
-        assert_eq!(found, ["100", "lindenau", "tr"]);
+        assert_eq!(
+            names("What does the TR-100 cost in Lindenau? And I, \"Aldmoor's\"?"),
+            ["TR-100", "Lindenau", "Aldmoor"]
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
 /// Sentences that stand against the draft.
 const ALTERNATIVES: usize = 3;
 /// What a unit of the verdict's log-odds is worth, in units of a sentence's evidence score.
-const VERDICT_WEIGHT: f32 = 0.05;
+const VERDICT_WEIGHT: f32 = 0.2;
 /// What it is worth that all drafts point at it.
 const DRAFT_WEIGHT: f32 = 0.4;
 

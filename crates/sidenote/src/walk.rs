@@ -54,6 +54,9 @@ pub(crate) fn walk_files(paths: &[PathBuf], options: &Ingest, own: &Paths) -> Wa
     let own = [absolute(&own.data), absolute(&own.models)];
     for path in paths {
         match fs_err::canonicalize(path) {
+            Ok(path) if own.iter().any(|own| !own.as_os_str().is_empty() && path.starts_with(own)) => {
+                walk.failed.push((path, "it belongs to sidenote itself".into()));
+            }
             Ok(path) if path.is_dir() => walk_folder(&path, options, own.clone(), &mut walk),
             Ok(path) => walk.look_at(&path),
             Err(error) => walk.failed.push((absolute(path), reason(error.kind()))),
@@ -132,7 +135,7 @@ fn inode(metadata: &std::fs::Metadata) -> u64 {
 }
 
 /// The path as the index knows it: absolute, links resolved where the file exists.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
+pub fn absolute(path: &Path) -> PathBuf {
     fs_err::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 

@@ -155,11 +155,7 @@ fn meant(word: &[String], searcher: &Searcher, field: Field) -> Result<Vec<Strin
 
 /// As much of a query as is looked at.
 fn readable(query: &str) -> &str {
-    let mut end = query.len().min(MAX_QUERY_BYTES);
-    while !query.is_char_boundary(end) {
-        end -= 1;
-    }
-    &query[..end]
+    &query[..query.floor_char_boundary(MAX_QUERY_BYTES)]
 }
 
 /// A query for the chunks that hold all of `holds` and nothing of `lacks`, in their text or above it.

@@ -1,0 +1,56 @@
+//! The body of a request: JSON of a bounded size, sent within a bounded time.
+
+use std::time::Duration;
+
+use aide::{OperationInput, generate::GenContext, openapi::Operation};
+use axum::{
+    Json,
+    extract::{FromRequest, Request},
+    http::{StatusCode, header},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use super::problem::Refusal;
+
+/// Most bytes of a body. A question of a hundred kilobytes is refused later, with a reason.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// How long a client may take to send it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// JSON that was sent.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        // A form of another site can send other types without being asked by the browser first, and none of this one.
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            let detail = "the body has to be JSON, with the header `content-type: application/json`";
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "usage", detail));
+        }
+        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), MAX_BODY_BYTES).collect());
+        let bytes = match read.await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+                let detail = format!("the body is longer than {MAX_BODY_BYTES} bytes");
+                return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "usage", detail));
+            }
+            Ok(Err(_)) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "usage", "the body broke off")),
+            Err(_) => return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "usage", "the body came too slowly")),
+        };
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            Refusal::new(StatusCode::BAD_REQUEST, "usage", format!("the body cannot be used: {error}"))
+        })
+    }
+}
+
+impl<T: JsonSchema> OperationInput for Body<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        Json::<T>::operation_input(context, operation);
+    }
+}
