@@ -55,9 +55,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn answer(generator: &LlamaGenerator, line: &str) -> Result<serde_json::Value, Box<dyn Error>> {
     let request: Request = serde_json::from_str(line)?;
     let prompt = match (request.tokens, request.prompt) {
-        (Some(tokens), _) => {
-            Prompt { tokens: tokens.into_iter().map(TokenId).collect(), text: String::new(), cuts: Vec::new() }
-        }
+        (Some(tokens), _) => Prompt {
+            tokens: tokens.into_iter().map(TokenId).collect(),
+            text: String::new(),
+            cuts: Vec::new(),
+            fixed_tokens: 0,
+        },
         (None, Some(text)) => generator.render(&[ChatMessage::new(Role::User, text)])?,
         (None, None) => return Err("neither `tokens` nor `prompt`".into()),
     };

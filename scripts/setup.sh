@@ -24,13 +24,17 @@ step() {
     printf '    (%d s)\n' $((SECONDS - begun))
 }
 
+# Debian names libclang-cpp, which bindgen cannot use, almost alike.
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
-    compgen -G '/usr/lib/llvm*/lib/libclang*.so*' >/dev/null && return 0
-    compgen -G '/usr/lib/*/libclang*.so*' >/dev/null && return 0
-    compgen -G '/usr/lib*/libclang*.so*' >/dev/null && return 0
-    compgen -G '/opt/homebrew/opt/llvm/lib/libclang.dylib' >/dev/null && return 0
-    compgen -G '/Library/Developer/CommandLineTools/usr/lib/libclang.dylib' >/dev/null
+    local folder name
+    for folder in '/usr/lib/llvm*/lib' '/usr/lib/*' '/usr/lib*' /opt/homebrew/opt/llvm/lib \
+        /Library/Developer/CommandLineTools/usr/lib; do
+        for name in 'libclang.so*' 'libclang-[0-9]*.so*' libclang.dylib; do
+            compgen -G "$folder/$name" >/dev/null && return 0
+        done
+    done
+    return 1
 }
 
 # Debian package names of what is missing. llama.cpp wants cmake, a C++ compiler and libclang, models want pip.

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 SIDENOTE = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/sidenote/target")) / "release/sidenote"
 
 

@@ -22,6 +22,7 @@ use hyper_util::{
 };
 use sidenote::Engine;
 use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_io_timeout::TimeoutStream;
 
 pub use door::secret;
 
@@ -33,6 +34,8 @@ use questions::Questions;
 const MAX_CONNECTIONS: usize = 256;
 /// How long a client may take to send the head of a request, and how long a connection may stay idle between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may leave what is sent to it unread.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of the head of a request.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 /// How long answers that are being sent have to come to their end when the server stops.
@@ -109,7 +112,9 @@ impl Server {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
             let service = TowerToHyperService::new(router.clone());
-            let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(WRITE_TIMEOUT));
+            let connection = graceful.watch(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
             tokio::spawn(async move {
                 // A client that breaks off, or speaks no HTTP, concerns nobody else.
                 if let Err(error) = connection.await {

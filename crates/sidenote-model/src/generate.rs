@@ -40,12 +40,20 @@ pub struct ChatMessage {
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// Whether the program itself wrote it, word for word the same in every prompt that begins with it: an instruction, an
+    /// example. What the model makes of a beginning of such messages is kept, on disk too where a folder was named.
+    pub is_fixed: bool,
 }
 
 impl ChatMessage {
     /// A turn by `role`.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self { role, content: content.into(), is_fixed: false }
+    }
+
+    /// A turn that the program itself wrote; nothing of a document or a person may be in it.
+    pub fn fixed(role: Role, content: impl Into<String>) -> Self {
+        Self { is_fixed: true, ..Self::new(role, content) }
     }
 }
 
@@ -59,6 +67,8 @@ pub struct Prompt {
     /// Where in `tokens` a stretch ends that other prompts may share, ascending: after the system text, and before each
     /// earlier answer. Evaluation pauses there, so that what is reused was computed exactly as a cold start would.
     pub cuts: Vec<usize>,
+    /// How many tokens at the beginning come from fixed messages; there is a cut behind them.
+    pub fixed_tokens: usize,
 }
 
 /// How the next token is chosen.

@@ -14,6 +14,9 @@ const MAX_TENSORS: u64 = 65_536;
 const MAX_KEY_BYTES: u64 = 65_535;
 const MAX_KEPT_STRING_BYTES: u64 = 1 << 20;
 
+/// Keys that begin with the name of the architecture.
+const OF_ARCHITECTURE: [&str; 2] = [".context_length", ".attention.sliding_window"];
+
 /// What the header of a GGUF file says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GgufSummary {
@@ -27,6 +30,8 @@ pub struct GgufSummary {
     pub file_type: Option<u64>,
     /// Tokens of context the model was trained on.
     pub trained_context_tokens: Option<u64>,
+    /// Tokens that some layers look back at most; `None` where all look back to the beginning.
+    pub sliding_window: Option<u64>,
     /// The chat template.
     pub chat_template: Option<String>,
     /// Number of tensors.
@@ -56,7 +61,7 @@ impl GgufSummary {
 /// itself, or holds a model that generates no text.
 pub fn read_gguf(path: &Path) -> Result<GgufSummary, ModelError> {
     if !path.is_file() {
-        let hint = "`sidenote models pull` fetches the default model; `generation.model` in config.toml names another"
+        let hint = "`sidenote models pull` fetches the default model; `models.generator` in config.toml names another"
             .to_owned();
         return Err(ModelError::Missing { path: path.to_owned(), hint });
     }
@@ -91,7 +96,7 @@ impl<R: Read + Seek> Bounded<R> {
         }
         let mut summary = GgufSummary { version, tensors, file_bytes: self.end, ..GgufSummary::default() };
         let mut alignment = 32;
-        let mut contexts: Vec<(String, u64)> = Vec::new();
+        let mut numbers: Vec<(String, u64)> = Vec::new();
         for _ in 0..keys {
             let key = self.string(MAX_KEY_BYTES)?;
             let value = self.value()?;
@@ -101,7 +106,9 @@ impl<R: Read + Seek> Bounded<R> {
                 ("general.file_type", Value::Number(number)) => summary.file_type = Some(number),
                 ("general.alignment", Value::Number(number)) => alignment = number,
                 ("tokenizer.chat_template", Value::Text(text)) => summary.chat_template = Some(text),
-                (name, Value::Number(number)) if name.ends_with(".context_length") => contexts.push((key, number)),
+                (name, Value::Number(number)) if OF_ARCHITECTURE.iter().any(|end| name.ends_with(end)) => {
+                    numbers.push((key, number));
+                }
                 _ => (),
             }
         }
@@ -114,8 +121,13 @@ impl<R: Read + Seek> Bounded<R> {
         if NOT_GENERATORS.contains(&summary.architecture.as_str()) {
             return Err(format!("a model of architecture `{}` generates no text", summary.architecture));
         }
-        let wanted = format!("{}.context_length", summary.architecture);
-        summary.trained_context_tokens = contexts.into_iter().find(|(key, _)| *key == wanted).map(|(_, number)| number);
+        let number = |end: &str| {
+            let wanted = format!("{}{end}", summary.architecture);
+            numbers.iter().find(|(key, _)| *key == wanted).map(|(_, number)| *number)
+        };
+        let [context_length, sliding_window] = OF_ARCHITECTURE.map(number);
+        summary.trained_context_tokens = context_length;
+        summary.sliding_window = sliding_window.filter(|window| *window > 0);
         let needed = self.tensor_bytes(tensors)?;
         let data_start = self.at.checked_next_multiple_of(alignment).ok_or("the header is too long")?;
         let whole = data_start.checked_add(needed).ok_or("the tensors are too long")?;
@@ -350,7 +362,7 @@ mod tests {
         [string(name), kind.to_le_bytes().to_vec(), value.to_vec()].concat()
     }
 
-    /// A header with four keys and one tensor of 64 f32.
+    /// A header with five keys and one tensor of 64 f32.
     fn small() -> Vec<u8> {
         let mut words = 8_u32.to_le_bytes().to_vec();
         words.extend(2_u64.to_le_bytes());
@@ -359,13 +371,14 @@ mod tests {
         let keys = [
             key("general.architecture", 8, &string("qwen2")),
             key("qwen2.context_length", 4, &4096_u32.to_le_bytes()),
+            key("qwen2.attention.sliding_window", 4, &512_u32.to_le_bytes()),
             key("tokenizer.ggml.tokens", 9, &words),
             key("general.file_type", 4, &15_u32.to_le_bytes()),
         ];
         let mut file = b"GGUF".to_vec();
         file.extend(3_u32.to_le_bytes());
         file.extend(1_u64.to_le_bytes());
-        file.extend(4_u64.to_le_bytes());
+        file.extend(5_u64.to_le_bytes());
         file.extend(keys.concat());
         file.extend(string("output.weight"));
         file.extend(1_u32.to_le_bytes());
@@ -386,7 +399,7 @@ mod tests {
     #[test]
     fn the_header_of_a_small_file_is_read() {
         let summary = read(&small()).expect("readable");
-        assert_eq!(summary.trained_context_tokens, Some(4096));
+        assert_eq!((summary.trained_context_tokens, summary.sliding_window), (Some(4096), Some(512)));
         assert_eq!(summary.description(), "qwen2 Q4_K medium");
         assert_eq!(summary.chat_template, None);
     }

@@ -23,11 +23,13 @@ mod llama_log;
 mod llama_thread;
 pub mod manifest;
 mod pieces;
+mod prefix;
 mod probe;
 mod pull;
 mod sample;
 mod scripted;
 mod stamp;
+mod state_file;
 mod template;
 
 pub use embed::{Embedder, EmbedderInfo, TokenVectors};

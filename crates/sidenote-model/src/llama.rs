@@ -11,6 +11,7 @@
 //! - Contexts must not be created in parallel, the library must be initialised once: both under one lock.
 //! - Logs go to standard error unless taken: `llama_log.rs`.
 //! - Text that spells control tokens becomes them, if parsed that way: contents of messages never are.
+//! - States come from llama.cpp itself, in this process or from a file whose sha256 was noted when it was written.
 //! - What remains: a failed allocation, or a bug in a kernel, ends the process.
 
 use std::ops::ControlFlow;
@@ -27,6 +28,7 @@ use llama_cpp_2::vocab::VocabType;
 use crate::gguf::read_gguf;
 use crate::llama_thread::{Command, Event, Setup, start};
 use crate::stamp::file_sha256;
+use crate::state_file::StateFolder;
 use crate::template::{ChatTemplate, Part};
 use crate::{
     CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason,
@@ -52,6 +54,11 @@ pub struct LlamaOptions {
     pub probe: Option<PathBuf>,
     /// Called while the model loads.
     pub progress: Option<LoadProgress>,
+    /// Most bytes of states of earlier prompts that are kept in memory, so that a prompt which begins like one of them is not
+    /// evaluated from its beginning; 0 keeps none. Recurrent models and those with a sliding window keep none.
+    pub kept_bytes: usize,
+    /// Folder for the states of fixed messages, which the next process begins with; without one they are evaluated anew.
+    pub state_folder: Option<PathBuf>,
 }
 
 impl Default for LlamaOptions {
@@ -63,6 +70,8 @@ impl Default for LlamaOptions {
             prefill_tokens: 256,
             probe: None,
             progress: None,
+            kept_bytes: 256 << 20,
+            state_folder: None,
         }
     }
 }
@@ -76,6 +85,8 @@ impl std::fmt::Debug for LlamaOptions {
             .field("threads", &self.threads)
             .field("prefill_tokens", &self.prefill_tokens)
             .field("probe", &self.probe)
+            .field("kept_bytes", &self.kept_bytes)
+            .field("state_folder", &self.state_folder)
             .finish_non_exhaustive()
     }
 }
@@ -85,7 +96,7 @@ const DEFAULT_CONTEXT_TOKENS: usize = 8192;
 const MIN_CONTEXT_TOKENS: usize = 64;
 
 /// A GGUF model under llama.cpp. One thread, `sidenote-llama`, evaluates one request after the other; calls may come from any
-/// thread. The cache keeps the tokens of the last request, and what the next prompt shares with it is not evaluated again.
+/// thread. What a prompt shares with an earlier one whose state is still kept is not evaluated again.
 pub struct LlamaGenerator {
     info: GeneratorInfo,
     model: Arc<LlamaModel>,
@@ -124,15 +135,21 @@ impl LlamaGenerator {
             options.context_tokens.min(known)
         };
         let context_tokens = wanted.max(MIN_CONTEXT_TOKENS.min(known));
+        let threads = if options.threads == 0 { default_threads() } else { options.threads.min(512) };
+        // States of layers that forget are not whole: llama.cpp leaves out what no later token would see.
+        let whole_states = summary.sliding_window.is_none() && summary.architecture != "gemma2";
+        let folder = options.state_folder.clone().filter(|_| whole_states);
+        let states = folder.map(|folder| StateFolder::new(folder, &sha256_hex, context_tokens, threads));
         let setup = Setup {
             name: options.name.clone(),
             path: path.to_owned(),
             context_tokens,
             prefill_tokens: options.prefill_tokens.clamp(32, 2048),
-            threads: if options.threads == 0 { default_threads() } else { options.threads.min(512) },
+            threads,
             progress: options.progress.clone(),
+            kept_bytes: if whole_states { options.kept_bytes } else { 0 },
+            states,
         };
-        let threads = setup.threads;
         let started = Instant::now();
         let (model, commands, thread) = start(setup)?;
         tracing::info!(model = %options.name, context_tokens, threads, milliseconds = started.elapsed().as_millis(), "generator loaded");
@@ -163,7 +180,7 @@ impl LlamaGenerator {
 
     /// What llama.cpp says about the CPU features its kernels were built with.
     #[must_use]
-    pub fn system_info() -> String {
+    pub fn system_info() -> &'static str {
         cpu::system_info()
     }
 
@@ -226,6 +243,7 @@ impl Generator for LlamaGenerator {
         let mut tokens = Vec::new();
         let mut text = String::new();
         let mut cuts = Vec::new();
+        let mut fixed_tokens = 0;
         for part in &parts {
             let at_start = tokens.is_empty();
             let (stretch, is_format) = match part {
@@ -233,6 +251,11 @@ impl Generator for LlamaGenerator {
                 Part::Content(stretch) => (stretch, false),
                 Part::Cut => {
                     cuts.push(tokens.len());
+                    continue;
+                }
+                Part::FixedEnd => {
+                    cuts.push(tokens.len());
+                    fixed_tokens = tokens.len();
                     continue;
                 }
             };
@@ -243,8 +266,10 @@ impl Generator for LlamaGenerator {
         if vocab.should_add_bos() && vocab.bos().0 >= 0 && tokens.first() != Some(&vocab.bos()) {
             tokens.insert(0, vocab.bos());
             cuts.iter_mut().for_each(|cut| *cut += 1);
+            fixed_tokens += usize::from(fixed_tokens > 0);
         }
-        Ok(Prompt { tokens: tokens.into_iter().map(|token| TokenId(token.0)).collect(), text, cuts })
+        let tokens = tokens.into_iter().map(|token| TokenId(token.0)).collect();
+        Ok(Prompt { tokens, text, cuts, fixed_tokens })
     }
 
     fn generate(

@@ -1,9 +1,9 @@
 //! The thread that evaluates: it alone holds the context of llama.cpp, so nothing else can disturb what the cache holds.
 //!
-//! The cache holds one sequence, and `held` says which tokens. A token's state depends, in the last bits, on how many were
-//! evaluated together with it, and a small model then answers differently. So a prompt has one way to be cut into batches,
-//! which follows from the prompt alone, `batch_ends` says how the held tokens were cut, and only batches that the next
-//! prompt has in common are reused: the answer is bit for bit that of a cold start. After any failure all is emptied.
+//! The cache holds one sequence, and `held` says which tokens and how they were cut into batches (`prefix.rs` says why that
+//! matters). Only batches that the next prompt has in common are reused, so the answer is bit for bit that of a cold
+//! start. A prompt that gives way is set aside on a shelf, state and all, and copied back when another one begins as it
+//! does; fixed beginnings wait on disk as well. After any failure the cache is emptied; the shelf stays.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
@@ -24,7 +25,9 @@ use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use crate::llama::{LoadProgress, backend};
 use crate::llama_log::{clear_last_words, last_words, take_logs};
 use crate::pieces::{Piece, Pieces};
+use crate::prefix::{Prefix, Shelf};
 use crate::sample::{Chooser, best, log_probability};
+use crate::state_file::{StateFolder, scores_sha256};
 use crate::{CancelToken, GenerateRequest, Generation, ModelError, Prompt, Sampling, StopReason, Timings};
 
 /// What the thread is to load.
@@ -35,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) prefill_tokens: usize,
     pub(crate) threads: usize,
     pub(crate) progress: Option<LoadProgress>,
+    pub(crate) kept_bytes: usize,
+    pub(crate) states: Option<StateFolder>,
 }
 
 /// What the thread can do.
@@ -55,6 +60,8 @@ type Started = (Arc<LlamaModel>, Sender<Command>, std::thread::JoinHandle<()>);
 const SCORED_TOKENS: usize = 32;
 /// How many of the likeliest tokens a grammar is asked about before it is asked about all.
 const GRAMMAR_SHORTLIST: usize = 64;
+/// Fewer tokens than these are evaluated sooner than they are kept.
+const KEPT_TOKENS: usize = 64;
 
 /// Loads the model in its thread and waits until it is ready.
 pub(crate) fn start(setup: Setup) -> Result<Started, ModelError> {
@@ -92,6 +99,9 @@ fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<Llama
             return;
         }
     };
+    // What recurrent layers hold cannot be cut.
+    let (kept_bytes, states) =
+        if model.is_recurrent() || model.is_hybrid() { (0, None) } else { (setup.kept_bytes, setup.states) };
     let held_limit = setup.context_tokens.min(usize::try_from(context.n_ctx()).unwrap_or(0));
     let mut evaluator = Evaluator {
         batch: LlamaBatch::new(setup.prefill_tokens.max(SCORED_TOKENS), 1),
@@ -100,9 +110,11 @@ fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<Llama
         context,
         prefill_tokens: setup.prefill_tokens,
         held_limit,
-        held: Vec::new(),
-        batch_ends: Vec::new(),
+        held: Prefix::default(),
         after_prompt: None,
+        may_return: false,
+        shelf: Shelf::new(kept_bytes, SeqState::byte_len),
+        states,
     };
     if ready.send(Ok(Arc::clone(&model))).is_err() {
         return;
@@ -162,12 +174,15 @@ struct Evaluator<'model> {
     batch: LlamaBatch<'static>,
     prefill_tokens: usize,
     held_limit: usize,
-    // The tokens in the cache, in order: position is index.
-    held: Vec<LlamaToken>,
-    // Where the batches of the held prompt end. Generated tokens follow the last of them.
-    batch_ends: Vec<usize>,
+    // The tokens in the cache.
+    held: Prefix,
     // The scores of the token that follows the held prompt, and the length of that prompt: asked again, it costs nothing.
     after_prompt: Option<(usize, Arc<[f32]>)>,
+    // Whether the held prompt may be the beginning of another: a chat goes on, a question is asked again. A prompt that is
+    // only scored does not come back.
+    may_return: bool,
+    shelf: Shelf<SeqState>,
+    states: Option<StateFolder>,
 }
 
 /// A prompt is in the cache.
@@ -214,7 +229,7 @@ impl Evaluator<'_> {
             None => None,
         };
         let is_cancelled = || request.cancel.is_cancelled() || enough.is_cancelled();
-        let prefilled = self.prefill(&request.prompt, &is_cancelled)?;
+        let prefilled = self.prefill(&request.prompt, true, &is_cancelled)?;
         generation.timings.prefill_ms = milliseconds(started);
         let Some(Prefilled { reused, scores: first_scores }) = prefilled else { return Ok(generation) };
         generation.tokens_reused = reused;
@@ -261,7 +276,7 @@ impl Evaluator<'_> {
                     break StopReason::StopString;
                 }
             }
-            if generation.tokens_generated >= request.max_tokens || self.held.len() >= self.held_limit {
+            if generation.tokens_generated >= request.max_tokens || self.held.tokens.len() >= self.held_limit {
                 break StopReason::MaxTokens;
             }
             row = Some(self.evaluate(&[token], true)?);
@@ -292,7 +307,7 @@ impl Evaluator<'_> {
         let mut sums = Vec::with_capacity(continuations.len());
         for continuation in continuations {
             // From the second continuation on this is free.
-            let Some(Prefilled { scores, .. }) = self.prefill(prompt, &|| false)? else {
+            let Some(Prefilled { scores, .. }) = self.prefill(prompt, false, &|| false)? else {
                 return Err(self.failed("it stopped"));
             };
             let mut sum = continuation.first().map_or(0.0, |first| log_probability(&scores, index_of(*first)));
@@ -313,41 +328,166 @@ impl Evaluator<'_> {
     }
 
     /// Brings the prompt into the cache. `None` where it was cancelled; what was evaluated by then stays.
-    fn prefill(&mut self, prompt: &Prompt, is_cancelled: &dyn Fn() -> bool) -> Result<Option<Prefilled>, ModelError> {
-        let tokens: Vec<LlamaToken> = prompt.tokens.iter().map(|token| LlamaToken(token.0)).collect();
-        let ends = batch_ends(tokens.len(), &prompt.cuts, self.prefill_tokens);
-        let shared_tokens = self.held.iter().zip(&tokens).take_while(|(held, new)| held == new).count();
-        let shared_batches =
-            self.batch_ends.iter().zip(&ends).take_while(|(held, new)| held == new && **new <= shared_tokens).count();
-        if shared_batches == ends.len()
-            && let Some((length, scores)) = &self.after_prompt
-            && *length == tokens.len()
+    fn prefill(
+        &mut self,
+        prompt: &Prompt,
+        may_return: bool,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<Option<Prefilled>, ModelError> {
+        let tokens = prompt.tokens.iter().map(|token| LlamaToken(token.0)).collect();
+        let wanted = Prefix::of_prompt(tokens, &prompt.cuts, self.prefill_tokens);
+        let length = wanted.tokens.len();
+        if self.held.shared_with(&wanted) == length
+            && let Some((after, scores)) = &self.after_prompt
+            && *after == length
         {
             let scores = Arc::clone(scores);
-            self.trim(tokens.len());
-            if self.held.len() == tokens.len() {
-                return Ok(Some(Prefilled { reused: tokens.len(), scores }));
+            self.trim(length);
+            if self.held.tokens.len() == length {
+                self.may_return |= may_return;
+                return Ok(Some(Prefilled { reused: length, scores }));
             }
         }
-        // The last batch is evaluated in any case: the scores of what comes next are a part of it.
-        let kept = ends[..shared_batches.min(ends.len() - 1)].last().copied().unwrap_or(0);
-        self.trim(kept);
-        self.after_prompt = None;
-        let reused = self.held.len();
-        for &end in ends.iter().filter(|end| **end > reused) {
+        self.make_ready(&wanted, prompt.fixed_tokens);
+        self.may_return = may_return;
+        let reused = self.held.tokens.len();
+        for &end in wanted.batch_ends.iter().filter(|end| **end > reused) {
             if is_cancelled() {
                 return Ok(None);
             }
-            let start = self.held.len();
-            let row = self.evaluate(&tokens[start..end], end == tokens.len())?;
-            self.batch_ends.push(end);
-            if end == tokens.len() {
+            let start = self.held.tokens.len();
+            let row = self.evaluate(&wanted.tokens[start..end], end == length)?;
+            self.held.batch_ends.push(end);
+            if end == length {
                 let scores: Arc<[f32]> = self.context.get_logits_ith(row).into();
                 self.after_prompt = Some((end, Arc::clone(&scores)));
                 return Ok(Some(Prefilled { reused, scores }));
             }
+            if end == prompt.fixed_tokens {
+                self.keep_fixed()?;
+            }
         }
         Err(self.failed("the prompt is empty"))
+    }
+
+    /// Brings as much of the prompt into the cache as is known, but never its last batch: the scores of what comes next are a
+    /// part of that.
+    fn make_ready(&mut self, wanted: &Prefix, fixed_tokens: usize) {
+        self.after_prompt = None;
+        let before_last = wanted.batch_ends.iter().rev().nth(1).copied().unwrap_or(0);
+        let reusable = wanted.first(before_last);
+        let known = self.held.shared_with(&reusable);
+        let better = self.shelf.take_best(&reusable, known);
+        self.set_aside(known);
+        match better {
+            Some((prefix, state)) => {
+                let shared = prefix.shared_with(&reusable);
+                let restored = self.context.state_seq_set(&state, 0).map_err(|error| error.to_string());
+                if self.hold(&prefix, restored).is_ok() {
+                    self.shelf.put(prefix, state);
+                }
+                self.trim(shared);
+            }
+            None => self.trim(known),
+        }
+        if (KEPT_TOKENS..=before_last).contains(&fixed_tokens) && self.held.tokens.len() < fixed_tokens {
+            self.restore_fixed(wanted.first(fixed_tokens));
+        }
+    }
+
+    /// Keeps the held prompt on the shelf where much more than its first `known` tokens would be lost.
+    fn set_aside(&mut self, known: usize) {
+        let end = self.held.batch_ends.last().copied().unwrap_or(0);
+        if self.may_return && end >= known + KEPT_TOKENS && !self.shelf.covers(&self.held.first(end)) {
+            self.trim(end);
+            self.shelve();
+        }
+    }
+
+    /// Puts what is held on the shelf, where there is room.
+    fn shelve(&mut self) {
+        let flags = LlamaStateSeqFlags::empty();
+        if self.held.tokens.len() < KEPT_TOKENS
+            || !self.shelf.has_room_for(self.context.state_seq_get_size_ext(0, flags))
+        {
+            return;
+        }
+        match self.context.state_seq_get(0, flags) {
+            Ok(state) => self.shelf.put(self.held.clone(), state),
+            Err(error) => tracing::debug!(%error, "a state could not be set aside"),
+        }
+    }
+
+    /// Keeps the beginning that was evaluated just now, in memory and, where there is a folder, on disk. That a file cannot be
+    /// written costs only the time next time.
+    fn keep_fixed(&mut self) -> Result<(), ModelError> {
+        if self.held.tokens.len() < KEPT_TOKENS {
+            return Ok(());
+        }
+        self.shelve();
+        let Some(folder) = self.states.clone() else { return Ok(()) };
+        let scores = self.control_scores()?;
+        let kept = folder.keep(&self.held, scores, |path| {
+            let written = self.context.state_seq_save_file(path, 0, &self.held.tokens);
+            written.map_err(|error| error.to_string())
+        });
+        if let Err(reason) = kept {
+            tracing::debug!(reason, "a state could not be kept on disk");
+        }
+        Ok(())
+    }
+
+    /// Reads a fixed beginning from disk in place of what is held, if it is there and gives the scores that it gave when it was
+    /// kept. If not, it is evaluated and kept anew.
+    fn restore_fixed(&mut self, prefix: Prefix) {
+        let Some(kept) = self.states.as_ref().and_then(|folder| folder.find(&prefix)) else { return };
+        let read = match self.context.state_seq_load_file(&kept.state, 0, prefix.tokens.len()) {
+            Ok((tokens, _)) if tokens == prefix.tokens => Ok(()),
+            Ok(_) => Err("it holds other tokens".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let restored = self.hold(&prefix, read).and_then(|()| {
+            let scores = self.control_scores().map_err(|error| error.to_string())?;
+            if scores == kept.scores_sha256 {
+                Ok(())
+            } else {
+                Err("it gives other scores than when it was kept".to_owned())
+            }
+        });
+        match restored {
+            Ok(()) => self.shelve(),
+            Err(reason) => {
+                tracing::warn!(path = %kept.state.display(), reason, "a kept state of the language model is computed anew");
+                self.forget();
+            }
+        }
+    }
+
+    /// The state of `prefix` was put in the place of what was held; where that failed, nothing is held. So it is where llama.cpp
+    /// left out the first tokens, which layers do that forget.
+    fn hold(&mut self, prefix: &Prefix, restored: Result<(), String>) -> Result<(), String> {
+        let whole = restored.and_then(|()| match self.context.kv_cache_seq_pos_min(0) {
+            0 => Ok(()),
+            first => Err(format!("it begins with token {first}")),
+        });
+        match &whole {
+            Ok(()) => self.held = prefix.clone(),
+            Err(reason) => {
+                tracing::debug!(reason, "a state could not be restored");
+                self.forget();
+            }
+        }
+        whole
+    }
+
+    /// sha256 of the scores that follow when the last held token comes once more. What is held stays what it is.
+    fn control_scores(&mut self) -> Result<String, ModelError> {
+        let count = self.held.tokens.len();
+        let last = *self.held.tokens.last().ok_or_else(|| self.failed("nothing is held"))?;
+        let row = self.evaluate(&[last], true)?;
+        let scores = scores_sha256(self.context.get_logits_ith(row));
+        self.trim(count);
+        Ok(scores)
     }
 
     /// Evaluates tokens after those held; with scores for the last one, whose row is returned.
@@ -359,13 +499,13 @@ impl Evaluator<'_> {
 
     /// Evaluates tokens after those held, with scores for those wanted.
     fn run(&mut self, tokens: &[LlamaToken], wants_scores: impl Fn(usize) -> bool) -> Result<(), ModelError> {
-        if tokens.is_empty() || self.held.len() + tokens.len() > self.held_limit {
+        if tokens.is_empty() || self.held.tokens.len() + tokens.len() > self.held_limit {
             return Err(self.failed("the context is full"));
         }
         self.batch.clear();
         for (index, &token) in tokens.iter().enumerate() {
             let added =
-                i32::try_from(self.held.len() + index).map_err(|error| error.to_string()).and_then(|position| {
+                i32::try_from(self.held.tokens.len() + index).map_err(|error| error.to_string()).and_then(|position| {
                     self.batch.add(token, position, &[0], wants_scores(index)).map_err(|error| error.to_string())
                 });
             added.map_err(|reason| self.failed(&reason))?;
@@ -375,20 +515,19 @@ impl Evaluator<'_> {
             self.forget();
             return Err(failed);
         }
-        self.held.extend_from_slice(tokens);
+        self.held.tokens.extend_from_slice(tokens);
         Ok(())
     }
 
     /// Keeps the first `count` tokens of the cache. Models whose state cannot be cut (recurrent ones) lose all of it.
     fn trim(&mut self, count: usize) {
-        if count >= self.held.len() {
+        if count >= self.held.tokens.len() {
             return;
         }
         let cut =
             u32::try_from(count).ok().is_some_and(|from| self.context.kv_cache_seq_rm(0, Some(from), None).is_ok());
         if cut && count > 0 {
             self.held.truncate(count);
-            self.batch_ends.retain(|end| *end <= count);
         } else {
             self.forget();
         }
@@ -396,8 +535,7 @@ impl Evaluator<'_> {
 
     fn forget(&mut self) {
         self.context.clear_kv_cache();
-        self.held.clear();
-        self.batch_ends.clear();
+        self.held = Prefix::default();
         self.after_prompt = None;
     }
 
@@ -483,20 +621,6 @@ fn allowed_among(logits: &[f32], indexes: &[usize], grammar: &mut LlamaSampler) 
         .collect()
 }
 
-/// Where the batches of a prompt end: at each cut, and in between after every `most` tokens.
-fn batch_ends(length: usize, cuts: &[usize], most: usize) -> Vec<usize> {
-    let mut ends = Vec::new();
-    let mut start = 0;
-    for cut in cuts.iter().copied().chain([length]) {
-        let cut = cut.min(length);
-        while start < cut {
-            start = cut.min(start + most.max(1));
-            ends.push(start);
-        }
-    }
-    ends
-}
-
 fn index_of(token: LlamaToken) -> usize {
     usize::try_from(token.0).unwrap_or(usize::MAX)
 }
@@ -507,18 +631,4 @@ fn token_of(index: usize) -> Option<LlamaToken> {
 
 fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_end_at_cuts_and_are_never_too_long() {
-        assert_eq!(batch_ends(10, &[], 4), [4, 8, 10]);
-        assert_eq!(batch_ends(10, &[3], 4), [3, 7, 10]);
-        assert_eq!(batch_ends(10, &[0, 3, 3, 99], 4), [3, 7, 10]);
-        assert_eq!(batch_ends(4, &[4], 4), [4]);
-        assert_eq!(batch_ends(0, &[1], 4), Vec::<usize>::new());
-    }
 }

@@ -91,7 +91,7 @@ impl Generator for ScriptedGenerator {
             text.push('\n');
         }
         text.push_str("assistant:");
-        Ok(Prompt { tokens: words(&text).map(word_token).collect(), text, cuts: Vec::new() })
+        Ok(Prompt { tokens: words(&text).map(word_token).collect(), text, cuts: Vec::new(), fixed_tokens: 0 })
     }
 
     fn generate(

@@ -24,6 +24,8 @@ pub(crate) enum Part {
     Content(String),
     /// Here a stretch ends that other prompts may share.
     Cut,
+    /// A cut behind the last of the fixed messages at the beginning.
+    FixedEnd,
 }
 
 /// How the model wants a chat written down.
@@ -118,6 +120,7 @@ fn cut_at_marks(
     let mut parts = Vec::new();
     let mut rest = rendered;
     let mut seen = vec![false; marks.len()];
+    let fixed = count_fixed(messages);
     while let Some((start, number)) =
         marks.iter().enumerate().filter_map(|(number, mark)| Some((rest.find(mark.as_str())?, number))).min()
     {
@@ -133,7 +136,12 @@ fn cut_at_marks(
             None => content = content.trim_end(),
         }
         push_format(&mut parts, before);
-        push_content(&mut parts, messages[number].role, content, fold_mark);
+        if number < fixed {
+            // A template may change the order: behind something else it is no beginning.
+            push_fixed(&mut parts, content, fold_mark, number + 1 == fixed && !seen[fixed..].contains(&true));
+        } else {
+            push_content(&mut parts, messages[number].role, content, fold_mark);
+        }
         seen[number] = true;
         rest = after;
     }
@@ -147,6 +155,21 @@ fn cut_at_marks(
 fn push_format(parts: &mut Vec<Part>, text: &str) {
     if !text.is_empty() {
         parts.push(Part::Format(text.to_owned()));
+    }
+}
+
+/// How many messages at the beginning are fixed.
+fn count_fixed(messages: &[ChatMessage]) -> usize {
+    messages.iter().take_while(|message| message.is_fixed).count()
+}
+
+/// Fixed messages come together or not at all, so one cut behind the last is enough.
+fn push_fixed(parts: &mut Vec<Part>, content: &str, fold_mark: &str, is_last: bool) {
+    if !content.is_empty() {
+        parts.push(Part::Content(content.replacen(fold_mark, "", 1)));
+    }
+    if is_last {
+        parts.push(Part::FixedEnd);
     }
 }
 
@@ -180,15 +203,23 @@ fn fold_system(messages: &[ChatMessage], mark: &str) -> Option<Vec<ChatMessage>>
         messages.iter().filter(|message| message.role != Role::System).cloned().collect();
     let first = folded.iter_mut().find(|message| message.role == Role::User)?;
     first.content = format!("{}\n\n{mark}{}", system.join("\n\n"), first.content);
+    first.is_fixed &= messages.iter().all(|message| message.role != Role::System || message.is_fixed);
     Some(folded)
 }
 
 /// For models without a template: base models, that continue text.
 fn render_plainly(messages: &[ChatMessage]) -> Vec<Part> {
+    // Nothing is folded where there is no template.
+    let never = "\n\n\n\u{2003}never folded";
+    let fixed = count_fixed(messages);
     let mut parts = Vec::new();
-    for message in messages {
+    for (number, message) in messages.iter().enumerate() {
         parts.push(Part::Format(format!("{}: ", message.role.name())));
-        push_content(&mut parts, message.role, &message.content, "\n\n\n\u{2003}never folded");
+        if number < fixed {
+            push_fixed(&mut parts, &message.content, never, number + 1 == fixed);
+        } else {
+            push_content(&mut parts, message.role, &message.content, never);
+        }
         parts.push(Part::Format("\n\n".to_owned()));
     }
     parts.push(Part::Format(format!("{}:", Role::Assistant.name())));
@@ -290,7 +321,7 @@ mod tests {
             .iter()
             .map(|part| match part {
                 Part::Format(text) | Part::Content(text) => text.as_str(),
-                Part::Cut => "",
+                Part::Cut | Part::FixedEnd => "",
             })
             .collect()
     }
@@ -365,6 +396,25 @@ mod tests {
             let first = render(source, &TURNS[..2]).expect("rendered");
             assert_eq!(text(&first), text(&parts[..at[1]]));
         }
+    }
+
+    #[test]
+    fn fixed_messages_at_the_beginning_are_one_stretch() {
+        for source in [CHATML, LLAMA_3, MISTRAL, GEMMA] {
+            let mut messages = chat(&TURNS);
+            messages.iter_mut().take(3).for_each(|message| message.is_fixed = true);
+            let template = ChatTemplate::new(Some(source.to_owned()), "<s>", "</s>");
+            let parts = template.render(&messages).expect("rendered");
+            assert_eq!(text(&parts), text(&render(source, &TURNS).expect("rendered")));
+            let end = parts.iter().position(|part| *part == Part::FixedEnd).expect("an end");
+            assert_eq!(parts[end - 1], Part::Content("Hello".to_owned()));
+            assert!(!parts.contains(&Part::Cut), "{parts:?}");
+        }
+        // A fixed message behind one that is not is like any other.
+        let mut messages = chat(&TURNS);
+        messages[2].is_fixed = true;
+        let template = ChatTemplate::new(Some(CHATML.to_owned()), "<s>", "</s>");
+        assert_eq!(template.render(&messages).expect("rendered"), render(CHATML, &TURNS).expect("rendered"));
     }
 
     #[test]

@@ -86,6 +86,11 @@ fn run(generator: &LlamaGenerator, request: &GenerateRequest) -> (Generation, Ve
     (generation, pieces)
 }
 
+/// More tokens than are evaluated sooner than kept.
+const LONG_QUESTION: &str = "The river rises in the hills above the old mill, where the snow lies until April. It passes two \
+    bridges and a weir, and below the second bridge it is wide enough for boats. In the summer of the great drought it fell so \
+    low that children walked across, and the fish were carried to the lake in buckets. Does the river ever fall low?";
+
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
@@ -270,6 +275,93 @@ fn a_second_question_reuses_the_first_and_a_long_prompt_its_whole_pieces() {
 }
 
 #[test]
+fn a_chat_that_was_interrupted_goes_on_where_it_was() {
+    let _alone = alone();
+    let Some(generator) = load_small() else { return };
+    let mut messages = vec![ChatMessage::new(Role::System, "Be brief."), ChatMessage::new(Role::User, LONG_QUESTION)];
+    let first = generator.render(&messages).expect("rendered");
+    let (answer, _) = run(&generator, &GenerateRequest::greedy(first.clone(), 8));
+    let other = chat(&generator, "You translate into French.", LONG_QUESTION);
+    let scored = generator.score(&other, &["Yes", "No"]).expect("scored");
+    messages.extend([ChatMessage::new(Role::Assistant, answer.text), ChatMessage::new(Role::User, "And then?")]);
+    let second = generator.render(&messages).expect("rendered");
+    let (followed, _) = run(&generator, &GenerateRequest::greedy(second.clone(), 8));
+    assert_eq!(followed.tokens_reused, first.tokens.len());
+
+    let options = LlamaOptions { context_tokens: 2048, kept_bytes: 0, ..LlamaOptions::default() };
+    let forgetful = LlamaGenerator::load(&small_gguf().expect("loaded before"), &options).expect("loads");
+    run(&forgetful, &GenerateRequest::greedy(first, 8));
+    assert_eq!(forgetful.score(&other, &["Yes", "No"]).expect("scored"), scored);
+    let (cold, _) = run(&forgetful, &GenerateRequest::greedy(second, 8));
+    assert_eq!((followed.text, followed.mean_logprob), (cold.text, cold.mean_logprob));
+    assert!(cold.tokens_reused < 64, "{}", cold.tokens_reused);
+
+    // The same beginning, and another question: of the state that comes back only a part is used.
+    let [one, another] =
+        ["Who walked across?", "When does the snow lie?"].map(|question| chat(&generator, LONG_QUESTION, question));
+    run(&generator, &GenerateRequest::greedy(one, 8));
+    generator.score(&other, &["Yes"]).expect("scored");
+    let (branched, _) = run(&generator, &GenerateRequest::greedy(another.clone(), 8));
+    assert_eq!(Some(&branched.tokens_reused), another.cuts.first());
+    let (cold, _) = run(&forgetful, &GenerateRequest::greedy(another, 8));
+    assert_eq!((branched.text, branched.mean_logprob), (cold.text, cold.mean_logprob));
+}
+
+#[test]
+fn what_the_program_always_says_first_outlives_the_process_and_a_damaged_state_is_noticed() {
+    let _alone = alone();
+    let Some(path) = small_gguf() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let load = || {
+        let state_folder = Some(folder.path().to_owned());
+        let options = LlamaOptions { context_tokens: 2048, state_folder, ..LlamaOptions::default() };
+        LlamaGenerator::load(&path, &options).expect("loads")
+    };
+    let ask = |generator: &LlamaGenerator, question: &str| {
+        let messages = [
+            ChatMessage::fixed(Role::System, "Be brief."),
+            ChatMessage::fixed(Role::User, LONG_QUESTION),
+            ChatMessage::fixed(Role::Assistant, "Yes"),
+            ChatMessage::new(Role::User, question),
+        ];
+        let prompt = generator.render(&messages).expect("rendered");
+        assert!(prompt.fixed_tokens > 64 && prompt.cuts.contains(&prompt.fixed_tokens));
+        let (generation, _) = run(generator, &GenerateRequest::greedy(prompt.clone(), 8));
+        ((generation.text, generation.mean_logprob), generation.tokens_reused, prompt.fixed_tokens)
+    };
+    let states = || -> Vec<PathBuf> {
+        std::fs::read_dir(folder.path()).expect("read").map(|entry| entry.expect("an entry").path()).collect()
+    };
+
+    let first = load();
+    let (cold, reused, _) = ask(&first, "Is the river long?");
+    assert_eq!(reused, 0);
+    assert_eq!(states().len(), 2);
+    let (_, reused, fixed) = ask(&first, "Is it deep?");
+    assert_eq!(reused, fixed);
+    drop(first);
+    let (restored, reused, fixed) = ask(&load(), "Is the river long?");
+    assert_eq!((&restored, reused), (&cold, fixed));
+
+    // A byte of the state, then the note of what it has to give.
+    let state = states().into_iter().find(|path| path.extension().is_some_and(|end| end == "state")).expect("a state");
+    let mut bytes = std::fs::read(&state).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&state, bytes).expect("written");
+    let (anew, reused, _) = ask(&load(), "Is the river long?");
+    assert_eq!((&anew, reused), (&cold, 0));
+    let note = state.with_extension("json");
+    let text = std::fs::read_to_string(&note).expect("read");
+    let mut fields: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    fields["scores_sha256"] = "0".repeat(64).into();
+    std::fs::write(&note, fields.to_string()).expect("written");
+    let (anew, reused, _) = ask(&load(), "Is the river long?");
+    assert_eq!((&anew, reused), (&cold, 0));
+    assert_eq!(std::fs::read_to_string(&note).expect("written anew"), text);
+}
+
+#[test]
 fn sampling_with_a_seed_repeats_and_another_seed_differs() {
     let _alone = alone();
     let Some(generator) = generator() else { return };
@@ -337,7 +429,8 @@ fn a_prompt_that_does_not_fit_is_refused_before_anything_is_evaluated() {
         "{error}"
     );
     for tokens in [vec![], vec![TokenId(-1)], vec![TokenId(1), TokenId(i32::MAX)]] {
-        let request = GenerateRequest::greedy(Prompt { tokens, text: String::new(), cuts: Vec::new() }, 1);
+        let request =
+            GenerateRequest::greedy(Prompt { tokens, text: String::new(), cuts: Vec::new(), fixed_tokens: 0 }, 1);
         let error = generator.generate(&request, &mut |_| ControlFlow::Continue(())).expect_err("refused");
         assert!(matches!(error, ModelError::Request(_)), "{error}");
     }

@@ -1,6 +1,7 @@
 //! A question becomes an answer: retrieve, choose sentences, ask the model, check what it wrote, cut the notes.
 //!
-//! A question that asks several things is taken apart first, and each part goes this way by itself. Draft tokens are
+//! A question that asks several things is taken apart first, and each part goes this way by itself; one that is not answered
+//! and describes what it does not name goes it twice, once for the name. Draft tokens are
 //! events as they come. When the model is done each sentence is held against the passages: what they carry is settled with
 //! its notes, what they do not is retracted. When nothing is left, or confidence is under the threshold, the answer is that
 //! the documents do not say, and what came closest is named.
@@ -24,6 +25,7 @@ use crate::{
     parts::{self, Part},
     prompt,
     retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
+    steps,
     terms::{names, term_set, terms},
     verdict::{self, Claim},
 };
@@ -42,6 +44,15 @@ pub(crate) struct Question<'a> {
     /// When the question was asked, and how long opening the models took.
     pub(crate) asked: Instant,
     pub(crate) load_ms: f64,
+}
+
+/// What was read for a question or a part of it, and what of it would be claimed.
+struct Reading {
+    hits: Vec<Hit>,
+    sentences: Vec<Sentence>,
+    claims: Vec<Claim>,
+    signals: Option<Signals>,
+    confidence: f32,
 }
 
 /// How a part of the question came out.
@@ -84,14 +95,70 @@ impl Question<'_> {
         answer: &mut Answer,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<Outcome, Error> {
+        let reading = self.read(part, answer, on_event)?;
+        let Reading { confidence, signals, .. } = reading;
+        let missing = match closest(&reading.hits, &reading.sentences) {
+            _ if self.is_sure(&reading) && self.settle(answer, &reading.hits, reading.claims, on_event)? => None,
+            closest => Some(closest),
+        };
+        if missing.is_some()
+            && !part.leans
+            && let Some(outcome) = self.answer_in_steps(part, answer, on_event)?
+        {
+            return Ok(outcome);
+        }
+        Ok(Outcome { confidence, signals, missing })
+    }
+
+    /// Answers a part that describes what it does not name: first for the name, then with the name in place of the description.
+    /// Both answers are shown, or none: `None`.
+    fn answer_in_steps(
+        &self,
+        part: &Part,
+        answer: &mut Answer,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+    ) -> Result<Option<Outcome>, Error> {
+        let Some(steps) = steps::take_apart(&part.question, self.generator, self.cancel)? else { return Ok(None) };
+        self.stop_if_cancelled()?;
+        let first = self.read(&Part::whole(&steps.first), answer, &mut |_| ())?;
+        let Some(claim) = surest(&first.claims).filter(|_| self.is_sure(&first)) else { return Ok(None) };
+        let source = evidence::above(&first.hits[claim.support.hit]);
+        let name = steps::name_in(&source, &claim.sentence.text, &steps.first, self.generator, self.cancel)?;
+        self.stop_if_cancelled()?;
+        let Some(name) = name else { return Ok(None) };
+        let second = self.read(&Part::whole(&steps.second(&name)), answer, on_event)?;
+        if !self.is_sure(&second) {
+            return Ok(None);
+        }
+        let weaker = if second.confidence < first.confidence { &second } else { &first };
+        let outcome = Outcome { confidence: weaker.confidence, signals: weaker.signals, missing: None };
+        let (sentences, citations) = (answer.sentences.len(), answer.citations.len());
+        if self.settle(answer, &first.hits, first.claims, on_event)?
+            && self.settle(answer, &second.hits, second.claims, on_event)?
+        {
+            return Ok(Some(outcome));
+        }
+        for sentence in answer.sentences.drain(sentences..) {
+            on_event(AskEvent::Retract(&sentence.text));
+        }
+        answer.citations.truncate(citations);
+        Ok(None)
+    }
+
+    /// Whether what was read may be shown.
+    fn is_sure(&self, reading: &Reading) -> bool {
+        !reading.claims.is_empty() && reading.confidence >= self.config.answer.min_confidence
+    }
+
+    /// Finds passages, has the model read them, and decides what of its drafts would be claimed.
+    fn read(&self, part: &Part, answer: &mut Answer, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Reading, Error> {
         on_event(AskEvent::Phase(AskPhase::Retrieving));
         let (hits, mut sentences) = self.find_passages(part, answer)?;
         if part.leans {
             sentences.retain(|sentence| !is_cited(sentence, &hits, &answer.citations));
         }
         if hits.is_empty() {
-            let missing = Some("Nothing in the documents matches the question.".into());
-            return Ok(Outcome { confidence: 0.0, signals: None, missing });
+            return Ok(Reading { hits, sentences, claims: Vec::new(), signals: None, confidence: 0.0 });
         }
         let (context, prompts) = self.build_prompts(part, &hits, &sentences)?;
         add_passages(answer, &hits, &context);
@@ -122,16 +189,11 @@ impl Question<'_> {
             }
         }
 
-        let signals = claims
-            .iter()
-            .max_by(|a, b| a.verdict.total_cmp(&b.verdict))
-            .map(|claim| self.signals(&drafts[0], claim, &part.question, &hits))
-            .transpose()?;
+        let signals =
+            surest(&claims).map(|claim| self.signals(&drafts[0], claim, &part.question, &hits)).transpose()?;
         let confidence = signals.map_or(0.0, |signals| signals.confidence());
         tracing::debug!(?signals, confidence, "part checked");
-        let settled =
-            confidence >= self.config.answer.min_confidence && self.settle(answer, &hits, claims, on_event)?;
-        Ok(Outcome { confidence, signals, missing: (!settled).then(|| closest(&hits, &sentences)) })
+        Ok(Reading { hits, sentences, claims, signals, confidence })
     }
 
     fn blank(&self) -> Answer {
@@ -370,6 +432,11 @@ impl Question<'_> {
     }
 }
 
+/// The claim that the model is surest of.
+fn surest(claims: &[Claim]) -> Option<&Claim> {
+    claims.iter().max_by(|a, b| a.verdict.total_cmp(&b.verdict))
+}
+
 /// Adds what was found for a part to what was found before.
 fn add_passages(answer: &mut Answer, hits: &[Hit], context: &Context) {
     let known: BTreeSet<_> = answer.passages.iter().map(|hit| hit.chunk).collect();
@@ -408,6 +475,9 @@ fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 
 /// What was looked at, and what came closest.
 fn closest(hits: &[Hit], sentences: &[Sentence]) -> String {
+    if hits.is_empty() {
+        return "Nothing in the documents matches the question.".into();
+    }
     let looked_at = hits.iter().map(|hit| hit.document.id).collect::<std::collections::BTreeSet<_>>().len();
     let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score())).map_or(0, |sentence| sentence.hit);
     let hit = &hits[best];
@@ -432,16 +502,25 @@ mod tests {
 
     const HANDBOOK: &str = "# Handbook\n\n## Travel\n\nThe finance director approves travel expenses. They are paid within a \
                             week.\n\n## Depot\n\nThe rent of the depot is 52,800 pounds a year.\n\n## Works\n\nThe rent of the \
-                            works is 186,000 pounds a year.\n";
+                            works is 186,000 pounds a year.\n\n## Report\n\nThe works report was written by Ruth \
+                            Penhale.\n\n## Telephone\n\nRuth Penhale has the extension 344.\n";
 
     /// What became of a question: the answer, and each event in a line.
     fn ask(question: &str, drafts: &'static [(&'static str, &'static str)]) -> (Answer, Vec<String>) {
+        ask_above(0.0, question, drafts)
+    }
+
+    fn ask_above(
+        min_confidence: f32,
+        question: &str,
+        drafts: &'static [(&'static str, &'static str)],
+    ) -> (Answer, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(folder.path().join("handbook.md"), HANDBOOK).unwrap();
         let mut config = Config::default();
         config.paths.data = folder.path().join("data");
         config.ingest.isolation = Isolation::InProcess;
-        config.answer.min_confidence = 0.0;
+        config.answer.min_confidence = min_confidence;
         // The first entry whose words end the prompt is the draft.
         let script = |prompt: &str| {
             let draft = drafts.iter().find(|(cue, _)| prompt.contains(cue));
@@ -513,6 +592,31 @@ mod tests {
         assert_eq!(answer.citations.len(), 2);
         let chunks: BTreeSet<_> = answer.passages.iter().map(|hit| hit.chunk).collect();
         assert_eq!(chunks.len(), answer.passages.len(), "each passage once");
+    }
+
+    #[test]
+    fn a_question_that_describes_a_name_is_answered_in_two_steps() {
+        let question = "Which extension has the author of the works report?";
+        let script: &[(&str, &str)] = &[
+            ("user: Which extension has the author of the works report?", "Which extension has #1?"),
+            ("Answer with the shortest exact words", "Ruth Penhale"),
+            (
+                "Question: Who or what is the author of the works report?",
+                "The works report was written by Ruth Penhale.",
+            ),
+            ("Question: Which extension has Ruth Penhale?", "Ruth Penhale has the extension 344."),
+        ];
+        let (answer, _) = ask_above(0.25, question, script);
+        let [first, second] = &answer.sentences[..] else { panic!("{answer:?}") };
+        assert_eq!(first.text, "The works report was written by Ruth Penhale.");
+        assert_eq!(second.text, "Ruth Penhale has the extension 344.");
+        assert_eq!((first.citations.as_slice(), second.citations.as_slice()), (&[1][..], &[2][..]));
+        assert!(answer.answered && answer.reason.is_none());
+
+        // Without the second step there is no answer, not half of one.
+        let (answer, events) = ask_above(0.25, question, &script[..3]);
+        assert!(!answer.answered && answer.citations.is_empty(), "{answer:?}");
+        assert!(!events.iter().any(|event| event.starts_with("sentence")), "{events:?}");
     }
 
     #[test]

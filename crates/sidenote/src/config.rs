@@ -289,11 +289,13 @@ pub struct Llm {
     pub threads: usize,
     /// Tokens of the prompt read at a time, 32 to 2,048; smaller stops sooner, larger reads faster.
     pub prefill_tokens: usize,
+    /// Most bytes of earlier prompts' states kept in memory for prompts that begin alike, 0 upward; 0 keeps none.
+    pub kept_bytes: usize,
 }
 
 impl Default for Llm {
     fn default() -> Self {
-        Self { context_tokens: 0, threads: 0, prefill_tokens: 512 }
+        Self { context_tokens: 0, threads: 0, prefill_tokens: 512, kept_bytes: 256 << 20 }
     }
 }
 

@@ -56,6 +56,7 @@ mod remove;
 mod rerank;
 mod retrieve;
 mod statement;
+mod steps;
 mod terms;
 mod verdict;
 mod version;

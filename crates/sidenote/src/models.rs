@@ -51,6 +51,9 @@ pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Erro
         prefill_tokens: config.llm.prefill_tokens,
         // A file that makes llama.cpp abort is met in a child process first, where a child can be had.
         probe: worker::own_program().transpose()?,
+        kept_bytes: config.llm.kept_bytes,
+        // Nothing of a document lies there.
+        state_folder: Some(config.paths.data.join("states")),
         ..LlamaOptions::default()
     };
     Ok(Arc::new(LlamaGenerator::load(&path, &options)?))

@@ -34,7 +34,8 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    fn whole(question: &str) -> Self {
+    /// The question as it is.
+    pub(crate) fn whole(question: &str) -> Self {
         Self { asks: question.to_owned(), question: question.to_owned(), leans: false }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) const MAX_DRAFTS: usize = 2;
 /// The instruction for taking a question apart, and examples: a question, and its parts below it.
 const SPLIT_SYSTEM: &str = include_str!("prompts/split_system.txt");
 const SPLIT_EXAMPLES: &str = include_str!("prompts/split_examples.txt");
+/// The same for answering a question in two steps.
+const STEPS_SYSTEM: &str = include_str!("prompts/steps_system.txt");
+const STEPS_EXAMPLES: &str = include_str!("prompts/steps_examples.txt");
 
 /// The two replies that are weighed against each other.
 pub(crate) const VERDICTS: [&str; 2] = ["Yes", "No"];
@@ -32,12 +35,12 @@ const VERDICT_EXAMPLES: &str = include_str!("prompts/verdict_examples.txt");
 /// The messages that ask whether `text`, which stands under `source`, holds the answer. All but the last are the same for every
 /// question.
 pub(crate) fn verdict_messages(source: &str, text: &str, question: &str) -> Vec<ChatMessage> {
-    let mut messages = vec![ChatMessage::new(Role::System, SYSTEM.trim_end())];
+    let mut messages = vec![ChatMessage::fixed(Role::System, SYSTEM.trim_end())];
     for example in VERDICT_EXAMPLES.split("\n\n") {
         let lines: Vec<&str> = example.trim().lines().collect();
         if let [source, text, question, verdict] = lines[..] {
-            messages.push(ChatMessage::new(Role::User, verdict_question(source, text, question)));
-            messages.push(ChatMessage::new(Role::Assistant, verdict));
+            messages.push(ChatMessage::fixed(Role::User, verdict_question(source, text, question)));
+            messages.push(ChatMessage::fixed(Role::Assistant, verdict));
         }
     }
     messages.push(ChatMessage::new(Role::User, verdict_question(source, text, question.trim())));
@@ -53,14 +56,34 @@ fn verdict_question(source: &str, text: &str, question: &str) -> String {
 
 /// The messages that ask for the parts of a question. The examples are of other trades than any document is likely to be.
 pub(crate) fn split_messages(question: &str) -> Vec<ChatMessage> {
-    let mut messages = vec![ChatMessage::new(Role::System, SPLIT_SYSTEM.trim_end())];
-    for example in SPLIT_EXAMPLES.split("\n\n") {
-        let (asked, parts) = example.trim().split_once('\n').unwrap_or((example, ""));
-        messages.push(ChatMessage::new(Role::User, asked));
-        messages.push(ChatMessage::new(Role::Assistant, parts));
+    after_examples(SPLIT_SYSTEM, SPLIT_EXAMPLES, question)
+}
+
+/// The messages that ask for a question with a mark in place of a description. The examples are of other trades than any document is likely to be.
+pub(crate) fn steps_messages(question: &str) -> Vec<ChatMessage> {
+    after_examples(STEPS_SYSTEM, STEPS_EXAMPLES, question)
+}
+
+/// An instruction, examples that show a question and what becomes of it, and the question.
+fn after_examples(system: &str, examples: &str, question: &str) -> Vec<ChatMessage> {
+    let mut messages = vec![ChatMessage::fixed(Role::System, system.trim_end())];
+    for example in examples.split("\n\n") {
+        let (asked, written) = example.trim().split_once('\n').unwrap_or((example, ""));
+        messages.push(ChatMessage::fixed(Role::User, asked));
+        messages.push(ChatMessage::fixed(Role::Assistant, written));
     }
     messages.push(ChatMessage::new(Role::User, question.trim()));
     messages
+}
+
+/// The messages that ask for the name in `text`, which stands under `source`.
+pub(crate) fn name_messages(source: &str, text: &str, question: &str) -> Vec<ChatMessage> {
+    let content = format!(
+        "Passage from \"{source}\": {text}\n\nQuestion: {}\n\nAnswer with the shortest exact words of the passage. Write \
+         nothing else.",
+        question.trim()
+    );
+    vec![ChatMessage::new(Role::System, SYSTEM.trim_end()), ChatMessage::new(Role::User, content)]
 }
 
 /// The messages of a question over its passages, in each of the ways: the question behind the passages, and before and

@@ -3,7 +3,8 @@
 //! The server listens on the loopback address, which every program of the machine can reach, and every page in every browser on it.
 //! So the `Host` has to be ours (a name that an attacker's DNS points here is not), an `Origin` has to be the page's own, and but
 //! for the page's files and `/health` a request needs the token, or the cookie of a session. A session is opened with a code that
-//! works once and stands behind `#` in the link, where no log and no other server sees it.
+//! works once and stands behind `#` in the link, where no log and no other server sees it. What this cannot keep out is a program that
+//! listens on another port of this machine and is visited by the same browser: cookies are sent to every port.
 
 use std::{
     collections::VecDeque,

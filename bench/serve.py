@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""What HTTP adds to a search, and how searches fare while a question is answered.
+
+    python3 bench/serve.py [--data DIR] [--searches N]
+
+Starts `sidenote serve` on a data folder (default: the corpus, ingested into a temporary one) and sends searches over one
+connection that is kept. What HTTP adds is the time the client waits less the time the engine says it took, search by search. Then
+twenty searches a second are sent while one question after the other is answered.
+"""
+import argparse
+import http.client
+import json
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+
+from support.program import ROOT, SIDENOTE
+
+QUERIES = ["travel expenses", "rent of the depot", "who approves an invoice", "pump curve TR-65", "fault code E07"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="a data folder that holds documents")
+    parser.add_argument("--searches", type=int, default=200)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data = arguments.data or folder + "/data"
+        if not arguments.data:
+            subprocess.run([SIDENOTE, "--data", data, "ingest", ROOT / "corpus", "-q"], check=True, stdout=subprocess.DEVNULL)
+        command = [SIDENOTE, "--data", data, "serve", "--port", "0", "--json"]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            ready = json.loads(server.stdout.readline())
+            with open(ready["token_file"], encoding="utf-8") as file:
+                client = Client(ready["url"], file.read().strip())
+            measure(client, arguments.searches)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+class Client:
+    """One connection that is kept."""
+
+    def __init__(self, url, token):
+        self.address, self.token = url.removeprefix("http://"), token
+        self.connection = http.client.HTTPConnection(self.address)
+
+    def again(self):
+        return Client("http://" + self.address, self.token)
+
+    def post(self, path, body):
+        headers = {"authorization": "Bearer " + self.token, "content-type": "application/json"}
+        begun = time.perf_counter()
+        self.connection.request("POST", path, json.dumps(body), headers)
+        response = self.connection.getresponse()
+        text = response.read()
+        waited = (time.perf_counter() - begun) * 1e3
+        assert response.status == 200, text
+        return waited, json.loads(text)
+
+
+def measure(client, searches):
+    for mode in ["lexical", "hybrid"]:
+        added, whole = [], []
+        for turn in range(searches + 20):
+            waited, report = client.post("/api/v1/search", {"query": QUERIES[turn % len(QUERIES)], "mode": mode})
+            if turn >= 20:
+                added.append(waited - report["timings_ms"]["total"])
+                whole.append(waited)
+        print(f"{mode}: HTTP adds {statistics.median(added):.2f} ms at the median, {quantile(added, .99):.2f} ms at p99; "
+              f"a search takes {statistics.median(whole):.1f} ms")
+    print("beside one question at a time, twenty searches a second, lexical: p50 %.1f ms, p99 %.1f ms" % beside_questions(client))
+
+
+def beside_questions(client):
+    done = threading.Event()
+
+    def ask():
+        asker = client.again()
+        while not done.is_set():
+            asker.post("/api/v1/ask", {"question": "Who approves travel expenses?"})
+
+    client.again().post("/api/v1/ask", {"question": "Who approves travel expenses?"})
+    asker = threading.Thread(target=ask)
+    asker.start()
+    waits, begun = [], time.perf_counter()
+    for turn in range(200):
+        time.sleep(max(0.0, begun + turn / 20 - time.perf_counter()))
+        waits.append(client.post("/api/v1/search", {"query": QUERIES[turn % len(QUERIES)], "mode": "lexical"})[0])
+    done.set()
+    asker.join()
+    return statistics.median(waits), quantile(waits, .99)
+
+
+def quantile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+if __name__ == "__main__":
+    main()
