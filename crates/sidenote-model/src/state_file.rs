@@ -15,8 +15,8 @@ use sha2::{Digest, Sha256};
 use crate::prefix::Prefix;
 use crate::stamp::{hash_file, to_hex};
 
-/// States that a folder keeps; the oldest goes first. There are two for each language model in use.
-const MAX_STATES: usize = 8;
+/// States that a folder keeps; the oldest goes first. There are three for each language model in use.
+const MAX_STATES: usize = 12;
 /// Raise it when the meaning of the files changes.
 const FORMAT: u32 = 1;
 /// What evaluates; a test compares it with Cargo.lock. Another version may come to other states.
@@ -215,7 +215,7 @@ mod tests {
     fn the_oldest_states_give_way_also_where_their_note_is_gone() {
         let root = tempfile::tempdir().expect("a temporary folder");
         let states = folder(root.path());
-        for token in 0..12 {
+        for token in 0..16 {
             keep(&states, token);
             let state = states.path_of(&prefix(token));
             let at =
@@ -226,10 +226,10 @@ mod tests {
             }
         }
         fs_err::create_dir(root.path().join("a folder")).expect("made");
-        keep(&states, 12);
+        keep(&states, 16);
         assert_eq!(count(root.path()), 2 * MAX_STATES);
-        let found: Vec<i32> = (0..13).filter(|token| states.find(&prefix(*token)).is_some()).collect();
-        assert_eq!(found, [5, 7, 8, 9, 10, 11, 12]);
+        let found: Vec<i32> = (0..17).filter(|token| states.find(&prefix(*token)).is_some()).collect();
+        assert_eq!(found, [5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
     }
 
     #[test]

@@ -330,7 +330,7 @@ fn what_the_program_always_says_first_outlives_the_process_and_a_damaged_state_i
         ((generation.text, generation.mean_logprob), generation.tokens_reused, prompt.fixed_tokens)
     };
     let states = || -> Vec<PathBuf> {
-        std::fs::read_dir(folder.path()).expect("read").map(|entry| entry.expect("an entry").path()).collect()
+        fs_err::read_dir(folder.path()).expect("read").map(|entry| entry.expect("an entry").path()).collect()
     };
 
     let first = load();
@@ -345,20 +345,20 @@ fn what_the_program_always_says_first_outlives_the_process_and_a_damaged_state_i
 
     // A byte of the state, then the note of what it has to give.
     let state = states().into_iter().find(|path| path.extension().is_some_and(|end| end == "state")).expect("a state");
-    let mut bytes = std::fs::read(&state).expect("read");
+    let mut bytes = fs_err::read(&state).expect("read");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    std::fs::write(&state, bytes).expect("written");
+    fs_err::write(&state, bytes).expect("written");
     let (anew, reused, _) = ask(&load(), "Is the river long?");
     assert_eq!((&anew, reused), (&cold, 0));
     let note = state.with_extension("json");
-    let text = std::fs::read_to_string(&note).expect("read");
+    let text = fs_err::read_to_string(&note).expect("read");
     let mut fields: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     fields["scores_sha256"] = "0".repeat(64).into();
-    std::fs::write(&note, fields.to_string()).expect("written");
+    fs_err::write(&note, fields.to_string()).expect("written");
     let (anew, reused, _) = ask(&load(), "Is the river long?");
     assert_eq!((&anew, reused), (&cold, 0));
-    assert_eq!(std::fs::read_to_string(&note).expect("written anew"), text);
+    assert_eq!(fs_err::read_to_string(&note).expect("written anew"), text);
 }
 
 #[test]

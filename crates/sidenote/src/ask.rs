@@ -25,7 +25,7 @@ use crate::{
     parts::{self, Part},
     prompt,
     retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
-    steps,
+    steps::{self, Steps},
     terms::{names, term_set, terms},
     verdict::{self, Claim},
 };
@@ -50,6 +50,8 @@ pub(crate) struct Question<'a> {
 struct Reading {
     hits: Vec<Hit>,
     sentences: Vec<Sentence>,
+    /// Sentences of the streamed draft that were not retracted.
+    drafted: Vec<String>,
     claims: Vec<Claim>,
     signals: Option<Signals>,
     confidence: f32,
@@ -101,48 +103,80 @@ impl Question<'_> {
             _ if self.is_sure(&reading) && self.settle(answer, &reading.hits, reading.claims, on_event)? => None,
             closest => Some(closest),
         };
-        if missing.is_some()
-            && !part.leans
-            && let Some(outcome) = self.answer_in_steps(part, answer, on_event)?
-        {
-            return Ok(outcome);
+        if missing.is_some() {
+            for sentence in &reading.drafted {
+                on_event(AskEvent::Retract(sentence));
+            }
+            if !part.leans
+                && let Some(outcome) = self.answer_in_steps(part, answer, on_event)?
+            {
+                return Ok(outcome);
+            }
         }
         Ok(Outcome { confidence, signals, missing })
     }
 
     /// Answers a part that describes what it does not name: first for the name, then with the name in place of the description.
-    /// Both answers are shown, or none: `None`.
+    /// Both answers are shown, or none: `None`. Nothing is streamed until both are settled.
     fn answer_in_steps(
         &self,
         part: &Part,
         answer: &mut Answer,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<Option<Outcome>, Error> {
-        let Some(steps) = steps::take_apart(&part.question, self.generator, self.cancel)? else { return Ok(None) };
+        let steps = steps::take_apart(&part.question, self.generator, self.cancel)?;
         self.stop_if_cancelled()?;
-        let first = self.read(&Part::whole(&steps.first), answer, &mut |_| ())?;
+        let Some(steps) = steps else { return Ok(None) };
+        let mut trial = answer.clone();
+        let outcome = self.take_steps(&steps, &mut trial, &mut |event| {
+            if let AskEvent::Phase(_) = event {
+                on_event(event);
+            }
+        })?;
+        if outcome.is_none() {
+            // What was read is no part of the answer, but it took its time.
+            (answer.timings, answer.tokens) = (trial.timings, trial.tokens);
+            return Ok(None);
+        }
+        for sentence in &trial.sentences[answer.sentences.len()..] {
+            let is_its = |citation: &&Citation| sentence.citations.contains(&citation.n);
+            let notes: Vec<Citation> = trial.citations.iter().filter(is_its).cloned().collect();
+            on_event(AskEvent::Sentence { sentence, citations: &notes });
+        }
+        *answer = trial;
+        Ok(outcome)
+    }
+
+    fn take_steps(
+        &self,
+        steps: &Steps,
+        answer: &mut Answer,
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+    ) -> Result<Option<Outcome>, Error> {
+        let first = self.read(&Part::whole(&steps.first), answer, on_event)?;
         let Some(claim) = surest(&first.claims).filter(|_| self.is_sure(&first)) else { return Ok(None) };
-        let source = evidence::above(&first.hits[claim.support.hit]);
+        let (hit, span) = (&first.hits[claim.support.hit], claim.support.span);
+        let source = evidence::above(hit).replace('\n', " > ");
         let name = steps::name_in(&source, &claim.sentence.text, &steps.first, self.generator, self.cancel)?;
         self.stop_if_cancelled()?;
         let Some(name) = name else { return Ok(None) };
-        let second = self.read(&Part::whole(&steps.second(&name)), answer, on_event)?;
-        if !self.is_sure(&second) {
+        let mut second = self.read(&Part::whole(&steps.second(&name)), answer, on_event)?;
+        let Some((claim, signals)) = surest(&second.claims).zip(second.signals.as_mut()) else { return Ok(None) };
+        let place = &second.hits[claim.support.hit];
+        // The name that was found is known to be known; what else the question names must be known by itself.
+        signals.names_held = signals.names_held.min(self.names_held(&steps.second(""), place)?);
+        second.confidence = signals.confidence();
+        let says_the_same = place.document.id == hit.document.id
+            && claim.support.span.start < span.end
+            && span.start < claim.support.span.end;
+        if says_the_same || !self.is_sure(&second) {
             return Ok(None);
         }
         let weaker = if second.confidence < first.confidence { &second } else { &first };
         let outcome = Outcome { confidence: weaker.confidence, signals: weaker.signals, missing: None };
-        let (sentences, citations) = (answer.sentences.len(), answer.citations.len());
-        if self.settle(answer, &first.hits, first.claims, on_event)?
-            && self.settle(answer, &second.hits, second.claims, on_event)?
-        {
-            return Ok(Some(outcome));
-        }
-        for sentence in answer.sentences.drain(sentences..) {
-            on_event(AskEvent::Retract(&sentence.text));
-        }
-        answer.citations.truncate(citations);
-        Ok(None)
+        let settled = self.settle(answer, &first.hits, first.claims, on_event)?
+            && self.settle(answer, &second.hits, second.claims, on_event)?;
+        Ok(settled.then_some(outcome))
     }
 
     /// Whether what was read may be shown.
@@ -158,7 +192,8 @@ impl Question<'_> {
             sentences.retain(|sentence| !is_cited(sentence, &hits, &answer.citations));
         }
         if hits.is_empty() {
-            return Ok(Reading { hits, sentences, claims: Vec::new(), signals: None, confidence: 0.0 });
+            let (drafted, claims) = (Vec::new(), Vec::new());
+            return Ok(Reading { hits, sentences, drafted, claims, signals: None, confidence: 0.0 });
         }
         let (context, prompts) = self.build_prompts(part, &hits, &sentences)?;
         add_passages(answer, &hits, &context);
@@ -183,8 +218,11 @@ impl Question<'_> {
             verdict::decide(supported, &part.question, &hits, &sentences, &context, self.generator, self.cancel)?;
         self.stop_if_cancelled()?;
         tracing::debug!(verdict_ms = milliseconds(started), claims = claims.len(), "claims weighed");
+        let mut drafted = Vec::new();
         for sentence in draft::parse(&drafts[0].text, context.passages.len()) {
-            if !claims.iter().any(|claim| claim.sentence.text.contains(&sentence.text)) {
+            if claims.iter().any(|claim| claim.sentence.text.contains(&sentence.text)) {
+                drafted.push(sentence.text);
+            } else {
                 on_event(AskEvent::Retract(&sentence.text));
             }
         }
@@ -193,7 +231,7 @@ impl Question<'_> {
             surest(&claims).map(|claim| self.signals(&drafts[0], claim, &part.question, &hits)).transpose()?;
         let confidence = signals.map_or(0.0, |signals| signals.confidence());
         tracing::debug!(?signals, confidence, "part checked");
-        Ok(Reading { hits, sentences, claims, signals, confidence })
+        Ok(Reading { hits, sentences, drafted, claims, signals, confidence })
     }
 
     fn blank(&self) -> Answer {
@@ -395,7 +433,8 @@ impl Question<'_> {
             evidence: claim.support.evidence,
             quote_cosine: claim.support.cosine,
             question_held: claim.support.question_held,
-            names_held: self.names_held(question, &hits[claim.support.hit])?,
+            // A document that knows the thing says nothing of it in a sentence about another.
+            names_held: if claim.names_a_sibling { 0.0 } else { self.names_held(question, &hits[claim.support.hit])? },
             answer_held: claim.support.held,
             mean_logprob: generation.mean_logprob,
             first_logprob: generation.first_logprob,
@@ -503,7 +542,8 @@ mod tests {
     const HANDBOOK: &str = "# Handbook\n\n## Travel\n\nThe finance director approves travel expenses. They are paid within a \
                             week.\n\n## Depot\n\nThe rent of the depot is 52,800 pounds a year.\n\n## Works\n\nThe rent of the \
                             works is 186,000 pounds a year.\n\n## Report\n\nThe works report was written by Ruth \
-                            Penhale.\n\n## Telephone\n\nRuth Penhale has the extension 344.\n";
+                            Penhale.\n\n## Telephone\n\nRuth Penhale has the extension 344.\n\n## Prices\n\nThe price \
+                            of the CB-400X is 1,240 pounds. Lunch is at noon. The CB-400 has a price of 890 pounds.\n";
 
     /// What became of a question: the answer, and each event in a line.
     fn ask(question: &str, drafts: &'static [(&'static str, &'static str)]) -> (Answer, Vec<String>) {
@@ -597,7 +637,7 @@ mod tests {
     #[test]
     fn a_question_that_describes_a_name_is_answered_in_two_steps() {
         let question = "Which extension has the author of the works report?";
-        let script: &[(&str, &str)] = &[
+        const SCRIPT: &[(&str, &str)] = &[
             ("user: Which extension has the author of the works report?", "Which extension has #1?"),
             ("Answer with the shortest exact words", "Ruth Penhale"),
             (
@@ -606,17 +646,52 @@ mod tests {
             ),
             ("Question: Which extension has Ruth Penhale?", "Ruth Penhale has the extension 344."),
         ];
-        let (answer, _) = ask_above(0.25, question, script);
+        let (answer, events) = ask_above(0.25, question, SCRIPT);
         let [first, second] = &answer.sentences[..] else { panic!("{answer:?}") };
         assert_eq!(first.text, "The works report was written by Ruth Penhale.");
         assert_eq!(second.text, "Ruth Penhale has the extension 344.");
         assert_eq!((first.citations.as_slice(), second.citations.as_slice()), (&[1][..], &[2][..]));
         assert!(answer.answered && answer.reason.is_none());
+        // The script drafts nothing for the question itself; the drafts of the steps are nobody's business.
+        let expected = [first, second].map(|sentence| format!("sentence {}", sentence.text));
+        assert_eq!(events, [&expected[..], &["final".to_owned()]].concat());
+
+        // What the question names besides has to be known too.
+        let elsewhere = "Which extension in Lisbon has the author of the works report?";
+        const ELSEWHERE: &[(&str, &str)] = &[
+            (
+                "user: Which extension in Lisbon has the author of the works report?",
+                "Which extension in Lisbon has #1?",
+            ),
+            SCRIPT[1],
+            SCRIPT[2],
+            ("Question: Which extension in Lisbon has Ruth Penhale?", "Ruth Penhale has the extension 344."),
+        ];
+        assert!(!ask_above(0.25, elsewhere, ELSEWHERE).0.answered);
 
         // Without the second step there is no answer, not half of one.
-        let (answer, events) = ask_above(0.25, question, &script[..3]);
+        let (answer, events) = ask_above(0.25, question, &SCRIPT[..3]);
         assert!(!answer.answered && answer.citations.is_empty(), "{answer:?}");
         assert!(!events.iter().any(|event| event.starts_with("sentence")), "{events:?}");
+    }
+
+    #[test]
+    fn a_sentence_about_a_sibling_gives_way_to_one_about_the_thing() {
+        let (answer, _) =
+            ask("What is the price of the CB-400?", &[("Question:", "The price of the CB-400X is 1,240 pounds.")]);
+        assert_eq!(answer.sentences[0].text, "The CB-400 has a price of 890 pounds.");
+    }
+
+    #[test]
+    fn a_draft_that_is_not_sure_enough_is_retracted() {
+        let draft = "The finance director approves travel expenses.";
+        let (answer, events) = ask_above(
+            0.99,
+            "Who approves travel expenses?",
+            &[("Question:", "The finance director approves travel expenses.")],
+        );
+        assert!(!answer.answered);
+        assert!(events.contains(&format!("retract {draft}")), "{events:?}");
     }
 
     #[test]

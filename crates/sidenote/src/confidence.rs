@@ -14,7 +14,8 @@ pub struct Signals {
     pub quote_cosine: f32,
     /// Share of the question's terms that the quote and its headings hold, 0 to 1.
     pub question_held: f32,
-    /// Share of the question's names and numbers that the quoted document holds in any of its passages, 0 to 1.
+    /// Share of the question's names and numbers that the quoted document holds in any of its passages, 0 to 1; 0 where the quote
+    /// is about a sibling of what the question names.
     pub names_held: f32,
     /// Share of the answer's own terms that the quote and its headings hold, 0 to 1.
     pub answer_held: f32,

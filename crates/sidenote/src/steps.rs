@@ -9,7 +9,7 @@
 
 use std::ops::ControlFlow;
 
-use sidenote_model::{CancelToken, GenerateRequest, Generator};
+use sidenote_model::{CancelToken, GenerateRequest, Generator, StopReason};
 
 use crate::{
     error::Error,
@@ -23,8 +23,9 @@ const PLACE: &str = "#1";
 const MAX_QUESTION_BYTES: usize = 300;
 /// A description has more words than a name with its article.
 const MIN_DESCRIPTION_WORDS: usize = 4;
-/// Most tokens of a name.
+/// Most tokens of a name, and most words: what is longer is a statement, and the document would ask the second question.
 const MAX_NAME_TOKENS: usize = 24;
+const MAX_NAME_WORDS: usize = 6;
 
 /// A question in two steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(crate) fn take_apart(
     generator: &dyn Generator,
     cancel: &CancelToken,
 ) -> Result<Option<Steps>, Error> {
-    if question.len() > MAX_QUESTION_BYTES || !question.contains(" the ") {
+    if question.len() > MAX_QUESTION_BYTES || !question.contains(" the ") || question.contains(PLACE) {
         return Ok(None);
     }
     let prompt = generator.render(&prompt::steps_messages(question))?;
@@ -82,15 +83,32 @@ pub(crate) fn name_in(
 ) -> Result<Option<String>, Error> {
     let prompt = generator.render(&prompt::name_messages(source, text, question))?;
     let request = GenerateRequest { cancel: cancel.clone(), ..GenerateRequest::greedy(prompt, MAX_NAME_TOKENS) };
-    let written = generator.generate(&request, &mut |_| ControlFlow::Continue(()))?.text;
-    let name = written.trim().trim_end_matches('.').trim_matches('"');
+    let written = generator.generate(&request, &mut |_| ControlFlow::Continue(()))?;
+    let name = written.text.trim().trim_end_matches('.').trim_matches('"');
+    let is_whole = written.stop_reason == StopReason::EndOfText;
     let is_new = !terms(name).is_empty() && !term_set(name).is_subset(&term_set(question));
-    let stands_there = text.contains(name) || source.contains(name);
-    Ok((is_new && stands_there).then(|| name.to_owned()))
+    let stands_there = has_words(text, name) || has_words(source, name);
+    Ok((is_whole && is_new && is_short(name) && stands_there).then(|| name.to_owned()))
+}
+
+fn is_short(name: &str) -> bool {
+    name.split_whitespace().count() <= MAX_NAME_WORDS
+        && !name.contains(|c: char| c.is_control() || matches!(c, '?' | '#'))
+}
+
+/// Whether `text` has the words as they are, none of them as a piece of a longer one.
+fn has_words(text: &str, words: &str) -> bool {
+    text.match_indices(words).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + words.len()..].chars().next();
+        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use sidenote_model::ScriptedGenerator;
+
     use super::*;
 
     const QUESTION: &str = "Which extension has the author of the seal report?";
@@ -117,6 +135,24 @@ mod tests {
         ] {
             assert_eq!(steps_of(QUESTION, written), None, "{written:?}");
         }
+        let generator = ScriptedGenerator::from_script(|_: &str| "In building #1 of #1".to_owned());
+        let question = "Who is the owner of the red tank in building #1?";
+        assert_eq!(take_apart(question, &generator, &CancelToken::new()).unwrap(), None);
         assert_eq!(steps_of("What is the list price of the US?", "What is #1?"), None, "nothing is asked about it");
+    }
+
+    #[test]
+    fn a_name_is_what_the_statement_has_word_for_word_and_the_question_has_not() {
+        let statement = "The report on the seals was written by Ruth Penhale. Ask nobody else?";
+        let name = |written: &'static str| {
+            let generator = ScriptedGenerator::from_script(move |_: &str| written.to_owned());
+            let question = "Who or what is the author of the report?";
+            name_in("Reports > Seals 2025", statement, question, &generator, &CancelToken::new()).unwrap()
+        };
+        assert_eq!(name("Ruth Penhale.").as_deref(), Some("Ruth Penhale"));
+        assert_eq!(name("Seals 2025").as_deref(), Some("Seals 2025"), "it may stand above");
+        for written in ["Imogen Harrow", "Ruth Pen", "The report", "", "Ask nobody else?", statement] {
+            assert_eq!(name(written), None, "{written:?}");
+        }
     }
 }

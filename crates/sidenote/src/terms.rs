@@ -44,15 +44,51 @@ pub(crate) fn term_set(text: &str) -> HashSet<Term> {
 /// that do not begin the text.
 pub(crate) fn names(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    for (place, word) in text.split_whitespace().enumerate() {
-        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let word = word.trim_end_matches("'s").trim_end_matches("\u{2019}s");
+    for (place, word) in words(text).enumerate() {
         let is_name = word.chars().any(|c| c.is_ascii_digit()) || (place > 0 && word.starts_with(char::is_uppercase));
         if is_name && !terms(word).is_empty() && !found.contains(&word) {
             found.push(word);
         }
     }
     found
+}
+
+/// The words of `text` as they are written, without signs around them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        word.trim_end_matches("'s").trim_end_matches("\u{2019}s")
+    })
+}
+
+/// Whether `text` speaks of a sibling of a code of the question and not of the code itself: of the CB-400X or the CB-200 where
+/// the CB-400 is asked for.
+pub(crate) fn names_a_sibling(question: &str, text: &str) -> bool {
+    let (asked, said) = (codes(question), codes(text));
+    let is_among = |codes: &HashSet<String>, code: &String| codes.iter().any(|other| is_same_code(other, code));
+    asked.iter().any(|code| {
+        let is_sibling = |other: &String| series(other) == series(code) && !is_among(&asked, other);
+        !is_among(&said, code) && said.iter().any(is_sibling)
+    })
+}
+
+/// The codes of a text in lower case: letters, then digits, such as `cb-400`; what is joined by a stroke or dash also apart.
+fn codes(text: &str) -> HashSet<String> {
+    let pieces = |word| words(word).chain(word.split(['/', '|', ',', '\u{2013}', '\u{2014}']).flat_map(words));
+    let codes = text.split_whitespace().flat_map(pieces).map(str::to_lowercase);
+    codes.filter(|code| !series(code).is_empty()).collect()
+}
+
+/// `cb-400` is also in `cb-400s` and `cb-400-pumpe`, and not in `cb-400x`.
+fn is_same_code(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    long.strip_prefix(short).is_some_and(|rest| rest == "s" || !rest.starts_with(char::is_alphanumeric))
+}
+
+/// What stands before the first digit of a code such as `CB-400`; empty for words without digits and for numbers.
+fn series(word: &str) -> &str {
+    let (letters, _) = word.split_at(word.find(|c: char| c.is_ascii_digit()).unwrap_or(0));
+    letters
 }
 
 fn fold(stemmer: &Stemmer, word: &str) -> Term {
@@ -137,6 +173,23 @@ mod tests {
             names("What does the TR-100 cost in Lindenau? And I, \"Aldmoor's\"?"),
             ["TR-100", "Lindenau", "Aldmoor"]
         );
+    }
+
+    #[test]
+    fn a_sibling_of_a_code_is_another_thing() {
+        let question = "What is the list price of the CB-400?";
+        assert!(names_a_sibling(question, "The list price of the CB-400X is \u{a3}1,240."));
+        assert!(names_a_sibling(question, "(CB-200): 410"));
+        assert!(!names_a_sibling(question, "The cb-400 stays at \u{a3}890, the CB-200 at \u{a3}410."));
+        assert!(!names_a_sibling(question, "It costs \u{a3}890, says HB-2."));
+        for written in ["CB-400/CB-200", "|CB-400|890|", "CB-400-Pumpe", "the CB-400s", "CB-400\u{2013}CB-420"] {
+            assert!(!names_a_sibling(question, written), "{written}");
+            assert!(!names_a_sibling(&format!("What of {written}?"), "The CB-400."), "{written}");
+        }
+        assert!(!names_a_sibling("Is the CB-400 cheaper than the CB-200?", "The CB-200 costs 410."));
+        assert!(names_a_sibling("Is the CB-400 cheaper than the CB-200?", "The CB-300 costs 410."));
+        assert!(!names_a_sibling("What was paid for 2021?", "In 2022 nothing was paid."));
+        assert!(!names_a_sibling("Who are we?", "The CB-200."));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::{
     prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
     statement::{self, Kind, MAX_STATEMENT_BYTES},
+    terms::names_a_sibling,
 };
 
 /// Sentences that stand against the draft.
@@ -24,6 +25,8 @@ const ALTERNATIVES: usize = 3;
 const VERDICT_WEIGHT: f32 = 0.2;
 /// What it is worth that all drafts point at it.
 const DRAFT_WEIGHT: f32 = 0.4;
+/// What it costs to speak of another thing of the same kind than the question: of the CB-200 and not of the CB-400.
+const SIBLING_COST: f32 = 0.6;
 
 /// A sentence of the answer with its support, and what the model thinks of it.
 #[derive(Clone, Debug)]
@@ -36,11 +39,19 @@ pub(crate) struct Claim {
     draft: Option<usize>,
     /// Drafts that point at it, as a share of the most there can be, 0 to 1.
     pub(crate) agreement: f32,
+    /// Whether it and what stands above it speak of a sibling of what the question names, and not of that.
+    pub(crate) names_a_sibling: bool,
 }
 
 impl Claim {
+    /// One that no draft points at, not yet judged.
+    fn new(sentence: DraftSentence, support: Support) -> Self {
+        Self { sentence, support, verdict: 0.0, draft: None, agreement: 0.0, names_a_sibling: false }
+    }
+
     fn worth(&self) -> f32 {
-        self.support.evidence + VERDICT_WEIGHT * self.verdict + DRAFT_WEIGHT * self.agreement
+        let cost = if self.names_a_sibling { SIBLING_COST } else { 0.0 };
+        self.support.evidence + VERDICT_WEIGHT * self.verdict + DRAFT_WEIGHT * self.agreement - cost
     }
 
     fn overlaps(&self, support: &Support) -> bool {
@@ -70,7 +81,7 @@ pub(crate) fn decide(
             let support = stand_alone(support, hits, sentences);
             match claims.iter_mut().find(|claim| claim.draft != Some(draft) && claim.overlaps(&support)) {
                 Some(known) => known.agreement = 1.0_f32.min(known.agreement + one),
-                None => claims.push(Claim { sentence, support, verdict: 0.0, draft: Some(draft), agreement: one }),
+                None => claims.push(Claim { draft: Some(draft), agreement: one, ..Claim::new(sentence, support) }),
             }
         }
     }
@@ -79,7 +90,10 @@ pub(crate) fn decide(
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        claim.verdict = verdict(&claim.support, question, hits, sentences, generator)?;
+        let statement = statement_of(&claim.support, hits, sentences);
+        let source = above(&hits[claim.support.hit]).replace('\n', " > ");
+        claim.names_a_sibling = names_a_sibling(question, &format!("{source} {statement}"));
+        claim.verdict = verdict(&source, &statement, question, generator)?;
     }
     // The first of equals: a drafted one.
     let best =
@@ -107,7 +121,7 @@ fn alternatives(claims: &[Claim], hits: &[Hit], sentences: &[Sentence], context:
         let holds_it = |claim: &Claim| claim.support.hit == support.hit && claim.support.span.contains(support.span);
         if found.len() < ALTERNATIVES && !claims.iter().chain(&found).any(holds_it) {
             let sentence = DraftSentence { text: String::new(), labels: Vec::new() };
-            found.push(Claim { sentence, support, verdict: 0.0, draft: None, agreement: 0.0 });
+            found.push(Claim::new(sentence, support));
         }
     }
     found
@@ -148,13 +162,8 @@ fn is_heading(sentence: &Sentence, hits: &[Hit]) -> bool {
     text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading)
 }
 
-fn verdict(
-    support: &Support,
-    question: &str,
-    hits: &[Hit],
-    sentences: &[Sentence],
-    generator: &dyn Generator,
-) -> Result<f32, Error> {
+/// The words of a support with those of the sentences that it needs to be understood.
+fn statement_of(support: &Support, hits: &[Hit], sentences: &[Sentence]) -> String {
     let hit = &hits[support.hit];
     let mut read = Vec::new();
     for place in places_inside(support, hits, sentences) {
@@ -165,7 +174,12 @@ fn verdict(
         }
     }
     let text: Vec<&str> = read.iter().filter_map(|place| sentences[*place].span.slice(&hit.text)).collect();
-    let messages = prompt::verdict_messages(&above(hit).replace('\n', " > "), &text.join(" "), question);
+    text.join(" ")
+}
+
+/// Log-odds of "Yes, the statement under this source says the answer".
+fn verdict(source: &str, statement: &str, question: &str, generator: &dyn Generator) -> Result<f32, Error> {
+    let messages = prompt::verdict_messages(source, statement, question);
     let [yes, no] = prompt::VERDICTS;
     let scores = generator.score(&generator.render(&messages)?, &[yes, no])?;
     Ok(scores.first().copied().unwrap_or_default() - scores.get(1).copied().unwrap_or_default())
