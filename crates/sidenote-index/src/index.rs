@@ -393,6 +393,12 @@ impl Index {
         self.inner.sqlite.wait(async move { reader.roots(collection.as_deref()).await })
     }
 
+    /// Languages that documents are in, by ISO 639-1, else 639-3, that of most documents first.
+    pub fn languages(&self) -> Result<Vec<String>, IndexError> {
+        let reader = self.inner.reader.clone();
+        self.inner.sqlite.wait(async move { reader.languages().await })
+    }
+
     /// Those of `hashes` whose vector by `model` is stored.
     pub fn known_vectors(&self, model: &str, hashes: &[[u8; 32]]) -> Result<HashSet<[u8; 32]>, IndexError> {
         let Some(known) = self.model_named(model)? else { return Ok(HashSet::new()) };

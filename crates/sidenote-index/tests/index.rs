@@ -263,6 +263,7 @@ fn words_are_met_in_their_other_forms_in_every_language() {
         let path = |hit: &Scored| index.document(hit.document).unwrap().unwrap().path.to_string_lossy().into_owned();
         hits.iter().map(path).collect()
     };
+    assert_eq!(index.languages().unwrap(), ["de", "fr"]);
     assert_eq!(found("Vertrag"), ["/de"]);
     assert_eq!(found("K\u{fc}ndigungsfrist"), ["/de"]);
     assert_eq!(found("employ\u{e9} licenci\u{e9}"), ["/fr"]);
@@ -272,7 +273,9 @@ fn words_are_met_in_their_other_forms_in_every_language() {
     assert_eq!(found("Does the heron die of it")[0], "/none");
     // Read anew when it turns out to be in another language.
     put(&mut writer, "/de", Some("en"), "Die K\u{fc}ndigungsfristen der Vertr\u{e4}ge stehen im Anhang.\n");
+    put(&mut writer, "/none", Some("en"), "The batteries die in cold weather.\n");
     writer.commit().unwrap();
+    assert_eq!(index.languages().unwrap(), ["en", "fr"], "that of most documents first");
     assert_eq!(found("K\u{fc}ndigungsfrist"), [] as [&str; 0]);
 }
 

@@ -10,8 +10,9 @@ const MIN_LETTERS: usize = 40;
 /// How much of the text is looked at.
 const SAMPLE_BYTES: usize = 16 << 10;
 
-/// ISO 639-1 code where the language has one, else ISO 639-3; `None` where the text does not say.
-pub(crate) fn detect(text: &str) -> Option<String> {
+/// The language of a text: its ISO 639-1 code where it has one, else ISO 639-3; `None` where the text does not say, as when it has
+/// less than 40 letters.
+pub fn detect(text: &str) -> Option<String> {
     let sample = text.get(..text.floor_char_boundary(SAMPLE_BYTES))?;
     if sample.chars().filter(|c| c.is_alphabetic()).take(MIN_LETTERS).count() < MIN_LETTERS {
         return None;
@@ -25,6 +26,11 @@ pub(crate) fn from_tag(tag: &str) -> Option<String> {
     let language = tag.trim().split(['-', '_']).next()?;
     let plausible = matches!(language.len(), 2 | 3) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
     plausible.then(|| language.to_ascii_lowercase()).filter(|language| language != "und")
+}
+
+/// The English name of a language by its code: `German` of `de`.
+pub fn english_name(code: &str) -> Option<&'static str> {
+    Lang::all().iter().find(|lang| short_code(**lang) == code).map(|lang| lang.eng_name())
 }
 
 fn short_code(lang: Lang) -> &'static str {
@@ -112,6 +118,8 @@ mod tests {
         for lang in Lang::all() {
             assert_eq!(short_code(*lang).len(), 2, "{}", lang.code());
         }
+        assert_eq!(english_name("de"), Some("German"));
+        assert_eq!(english_name("xx"), None);
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub use document::{Document, Extracted, Format, Heading, Page, Place, SourceFile
 pub use error::ExtractError;
 pub use extract::{ExtractLimits, extract, extract_recognising};
 pub use format::detect_format;
+pub use language::{detect as detect_language, english_name};
 pub use recognise::{PageImage, RecognisedLine, Recogniser};
 pub use sentence::sentences;
 pub use span::Span;

@@ -272,7 +272,7 @@ impl Default for Answering {
             context_tokens: 320,
             drafts: 2,
             max_tokens: 160,
-            min_confidence: 0.3,
+            min_confidence: 0.25,
             temperature: 0.0,
             seed: 1,
         }

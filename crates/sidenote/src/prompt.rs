@@ -25,6 +25,9 @@ const SPLIT_EXAMPLES: &str = include_str!("prompts/split_examples.txt");
 const STEPS_SYSTEM: &str = include_str!("prompts/steps_system.txt");
 const STEPS_EXAMPLES: &str = include_str!("prompts/steps_examples.txt");
 
+/// The instruction for putting a question in another language.
+const TRANSLATE_SYSTEM: &str = include_str!("prompts/translate_system.txt");
+
 /// The two replies that are weighed against each other.
 pub(crate) const VERDICTS: [&str; 2] = ["Yes", "No"];
 
@@ -62,6 +65,12 @@ pub(crate) fn split_messages(question: &str) -> Vec<ChatMessage> {
 /// The messages that ask for a question with a mark in place of a description. The examples are of other trades than any document is likely to be.
 pub(crate) fn steps_messages(question: &str) -> Vec<ChatMessage> {
     after_examples(STEPS_SYSTEM, STEPS_EXAMPLES, question)
+}
+
+/// The messages that ask for a question in another language.
+pub(crate) fn translate_messages(question: &str, language: &str) -> Vec<ChatMessage> {
+    let content = format!("Write this question in {language}:\n\n{}", question.trim());
+    vec![ChatMessage::new(Role::System, TRANSLATE_SYSTEM.trim_end()), ChatMessage::new(Role::User, content)]
 }
 
 /// An instruction, examples that show a question and what becomes of it, and the question.

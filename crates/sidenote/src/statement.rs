@@ -101,6 +101,14 @@ pub(crate) fn needed_with(place: usize, sentences: &[Sentence], hits: &[Hit]) ->
     needed
 }
 
+/// The place of the prose sentence before one, in the same passage.
+pub(crate) fn before(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Option<usize> {
+    let hit = sentences[place].hit;
+    let is_prose = |place: usize| kind(sentences[place].span.slice(&hits[hit].text).unwrap_or_default()) == Kind::Prose;
+    let before = place.checked_sub(1).filter(|before| sentences[*before].hit == hit)?;
+    (is_prose(place) && is_prose(before)).then_some(before)
+}
+
 /// What a sentence is by its form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

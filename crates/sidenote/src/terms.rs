@@ -30,9 +30,19 @@ pub(crate) fn terms(text: &str) -> Vec<Term> {
     text.split_word_bounds()
         .filter(|word| word.chars().any(char::is_alphanumeric))
         .map(|word| word.to_lowercase().replace('\u{2019}', "'"))
+        .map(|word| bare(&word).to_owned())
         .filter(|word| !STOP_SET.contains(word.as_str()))
         .map(|word| fold(&stemmer, &word))
         .collect()
+}
+
+/// A word without what is drawn together with it: `who's` and `I'm` are words without meaning, `Aldmoor's` is a name.
+fn bare(word: &str) -> &str {
+    const DRAWN_TOGETHER: [&str; 6] = ["s", "m", "d", "re", "ve", "ll"];
+    match word.rsplit_once(['\'', '\u{2019}']) {
+        Some((bare, ending)) if DRAWN_TOGETHER.contains(&ending) => bare,
+        _ => word,
+    }
 }
 
 /// The distinct terms of `text`.
@@ -41,11 +51,13 @@ pub(crate) fn term_set(text: &str) -> HashSet<Term> {
 }
 
 /// The words of `text` that name one thing and no other, as they are written, each once: numbers, codes, and words with a capital
-/// that do not begin the text.
+/// that do not begin the text. In German every noun has a capital, and says nothing by it.
 pub(crate) fn names(text: &str) -> Vec<&str> {
+    let capitals_tell = sidenote_text::detect_language(text).as_deref() != Some("de");
     let mut found = Vec::new();
     for (place, word) in words(text).enumerate() {
-        let is_name = word.chars().any(|c| c.is_ascii_digit()) || (place > 0 && word.starts_with(char::is_uppercase));
+        let has_capital = place > 0 && word.starts_with(char::is_uppercase);
+        let is_name = word.chars().any(|c| c.is_ascii_digit()) || (has_capital && capitals_tell);
         if is_name && !terms(word).is_empty() && !found.contains(&word) {
             found.push(word);
         }
@@ -55,10 +67,7 @@ pub(crate) fn names(text: &str) -> Vec<&str> {
 
 /// The words of `text` as they are written, without signs around them.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().map(|word| {
-        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
-        word.trim_end_matches("'s").trim_end_matches("\u{2019}s")
-    })
+    text.split_whitespace().map(|word| bare(word.trim_matches(|c: char| !c.is_alphanumeric())))
 }
 
 /// Whether `text` speaks of a sibling of a code of the question and not of the code itself: of the CB-400X or the CB-200 where
@@ -95,7 +104,6 @@ fn fold(stemmer: &Stemmer, word: &str) -> Term {
     if word.chars().any(|c| c.is_ascii_digit()) {
         return Term { text: plain_number(word), is_number: true };
     }
-    let word = word.strip_suffix("'s").unwrap_or(word);
     match number_word(word) {
         Some(number) => Term { text: number.to_owned(), is_number: true },
         None => Term { text: stemmer.stem(word).into_owned(), is_number: false },
@@ -160,6 +168,13 @@ mod tests {
     }
 
     #[test]
+    fn words_drawn_together_are_the_words_they_are() {
+        assert_eq!(texts("When I'm sick, who\u{2019}s told? Aldmoor's head."), texts("sick told Aldmoor head"));
+        assert_eq!(names("When I'm sick, I've to tell Aldmoor\u{2019}s head"), ["Aldmoor"]);
+        assert_eq!(texts("They don't"), ["don't"], "negations are kept");
+    }
+
+    #[test]
     fn numbers_are_compared_in_a_plain_form() {
         assert_eq!(texts("1,250.00"), texts("1250"));
         assert_eq!(texts("4.50 bar"), texts("4.5 bar"));
@@ -173,6 +188,7 @@ mod tests {
             names("What does the TR-100 cost in Lindenau? And I, \"Aldmoor's\"?"),
             ["TR-100", "Lindenau", "Aldmoor"]
         );
+        assert_eq!(names("Wie warm darf es im Lager für die Bleichlauge der CB-400 höchstens werden?"), ["CB-400"]);
     }
 
     #[test]

@@ -25,8 +25,9 @@ const ALTERNATIVES: usize = 3;
 const VERDICT_WEIGHT: f32 = 0.2;
 /// What it is worth that all drafts point at it.
 const DRAFT_WEIGHT: f32 = 0.4;
-/// What it costs to speak of another thing of the same kind than the question: of the CB-200 and not of the CB-400.
-const SIBLING_COST: f32 = 0.6;
+/// What it is worth that its document knows all names of the question and that it speaks of no sibling of one: of the CB-200 and
+/// not of the CB-400. To a unit of the verdict it stands as in the confidence.
+const NAMES_WEIGHT: f32 = 0.6;
 
 /// A sentence of the answer with its support, and what the model thinks of it.
 #[derive(Clone, Debug)]
@@ -39,19 +40,22 @@ pub(crate) struct Claim {
     draft: Option<usize>,
     /// Drafts that point at it, as a share of the most there can be, 0 to 1.
     pub(crate) agreement: f32,
-    /// Whether it and what stands above it speak of a sibling of what the question names, and not of that.
-    pub(crate) names_a_sibling: bool,
+    /// Share of the question's names that its document knows, 0 to 1; 0 where it and what stands above it speak of a sibling of
+    /// what the question names, and not of that.
+    pub(crate) names_held: f32,
+    /// Whether it speaks of a sibling, whatever stands above it: the manual of the CB-400 has sentences about the CB-200.
+    names_a_sibling: bool,
 }
 
 impl Claim {
     /// One that no draft points at, not yet judged.
     fn new(sentence: DraftSentence, support: Support) -> Self {
-        Self { sentence, support, verdict: 0.0, draft: None, agreement: 0.0, names_a_sibling: false }
+        Self { sentence, support, verdict: 0.0, draft: None, agreement: 0.0, names_held: 0.0, names_a_sibling: false }
     }
 
     fn worth(&self) -> f32 {
-        let cost = if self.names_a_sibling { SIBLING_COST } else { 0.0 };
-        self.support.evidence + VERDICT_WEIGHT * self.verdict + DRAFT_WEIGHT * self.agreement - cost
+        let names = if self.names_a_sibling { 0.0 } else { self.names_held };
+        self.support.evidence + VERDICT_WEIGHT * self.verdict + DRAFT_WEIGHT * self.agreement + NAMES_WEIGHT * names
     }
 
     fn overlaps(&self, support: &Support) -> bool {
@@ -60,71 +64,143 @@ impl Claim {
     }
 }
 
-/// Decides what is claimed: the draft, or the sentence beside it, that is worth most. `drafts` are sentences with the support
-/// that carries them, draft by draft.
-pub(crate) fn decide(
-    drafts: Vec<Vec<(DraftSentence, Support)>>,
-    question: &str,
-    hits: &[Hit],
-    sentences: &[Sentence],
-    context: &Context,
-    generator: &dyn Generator,
-    cancel: &CancelToken,
-) -> Result<Vec<Claim>, Error> {
-    let mut claims: Vec<Claim> = Vec::new();
-    let one = share(1, MAX_DRAFTS);
-    for (draft, drafted) in drafts.into_iter().enumerate() {
-        for (sentence, support) in drafted {
-            if places_inside(&support, hits, sentences).iter().all(|place| is_heading(&sentences[*place], hits)) {
-                continue;
-            }
-            let support = stand_alone(support, hits, sentences);
-            match claims.iter_mut().find(|claim| claim.draft != Some(draft) && claim.overlaps(&support)) {
-                Some(known) => known.agreement = 1.0_f32.min(known.agreement + one),
-                None => claims.push(Claim { draft: Some(draft), agreement: one, ..Claim::new(sentence, support) }),
-            }
-        }
-    }
-    claims.extend(alternatives(&claims, hits, sentences, context));
-    for claim in &mut claims {
-        if cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
-        let statement = statement_of(&claim.support, hits, sentences);
-        let source = above(&hits[claim.support.hit]).replace('\n', " > ");
-        claim.names_a_sibling = names_a_sibling(question, &format!("{source} {statement}"));
-        claim.verdict = verdict(&source, &statement, question, generator)?;
-    }
-    // The first of equals: a drafted one.
-    let best =
-        (0..claims.len()).reduce(|best, next| if claims[next].worth() > claims[best].worth() { next } else { best });
-    if let Some(best) = best {
-        match claims[best].draft {
-            Some(draft) => claims.retain(|claim| claim.draft == Some(draft)),
-            None => claims = vec![claims.swap_remove(best)],
-        }
-    }
-    for claim in &mut claims {
-        complete(claim, hits);
-    }
-    Ok(claims)
+/// What is known when sentences are chosen: the question, and what was read for it.
+pub(crate) struct Judge<'a> {
+    pub(crate) question: &'a str,
+    pub(crate) hits: &'a [Hit],
+    pub(crate) sentences: &'a [Sentence],
+    pub(crate) context: &'a Context,
+    pub(crate) generator: &'a dyn Generator,
+    pub(crate) cancel: &'a CancelToken,
+    /// Share of the question's names that the document of a hit knows.
+    pub(crate) names_held: &'a dyn Fn(&Hit) -> Result<f32, Error>,
 }
 
-/// The best sentences that were read, other than what was drafted.
-fn alternatives(claims: &[Claim], hits: &[Hit], sentences: &[Sentence], context: &Context) -> Vec<Claim> {
-    let mut order: Vec<&Sentence> =
-        sentences.iter().filter(|sentence| context.holds(sentence.hit) && says_something(sentence, hits)).collect();
-    order.sort_by(|a, b| b.score().total_cmp(&a.score()));
-    let mut found: Vec<Claim> = Vec::new();
-    for sentence in order {
-        let support = stand_alone(cite::support_of(sentence, hits), hits, sentences);
-        let holds_it = |claim: &Claim| claim.support.hit == support.hit && claim.support.span.contains(support.span);
-        if found.len() < ALTERNATIVES && !claims.iter().chain(&found).any(holds_it) {
-            let sentence = DraftSentence { text: String::new(), labels: Vec::new() };
-            found.push(Claim::new(sentence, support));
+impl Judge<'_> {
+    /// Decides what is claimed: the draft, or the sentence beside it, that is worth most. `drafts` are sentences with the support
+    /// that carries them, draft by draft.
+    pub(crate) fn decide(&self, drafts: Vec<Vec<(DraftSentence, Support)>>) -> Result<Vec<Claim>, Error> {
+        let mut claims = self.drafted(drafts);
+        claims.extend(self.alternatives(&claims));
+        for claim in &mut claims {
+            self.weigh(claim)?;
         }
+        // The first of equals: a drafted one.
+        let best = (0..claims.len())
+            .reduce(|best, next| if claims[next].worth() > claims[best].worth() { next } else { best });
+        if let Some(best) = best {
+            match claims[best].draft {
+                Some(draft) => claims.retain(|claim| claim.draft == Some(draft)),
+                None => claims = vec![claims.swap_remove(best)],
+            }
+        }
+        for claim in &mut claims {
+            self.begin_where_the_answer_does(claim)?;
+            complete(claim, self.hits);
+        }
+        Ok(claims)
     }
-    found
+
+    /// What the drafts say, each sentence of the documents once.
+    fn drafted(&self, drafts: Vec<Vec<(DraftSentence, Support)>>) -> Vec<Claim> {
+        let (hits, sentences) = (self.hits, self.sentences);
+        let mut claims: Vec<Claim> = Vec::new();
+        let one = share(1, MAX_DRAFTS);
+        for (draft, drafted) in drafts.into_iter().enumerate() {
+            for (sentence, support) in drafted {
+                if places_inside(&support, hits, sentences).iter().all(|place| is_heading(&sentences[*place], hits)) {
+                    continue;
+                }
+                let support = stand_alone(support, hits, sentences);
+                match claims.iter_mut().find(|claim| claim.draft != Some(draft) && claim.overlaps(&support)) {
+                    Some(known) => known.agreement = 1.0_f32.min(known.agreement + one),
+                    None => claims.push(Claim { draft: Some(draft), agreement: one, ..Claim::new(sentence, support) }),
+                }
+            }
+        }
+        claims
+    }
+
+    /// The best sentences that were read, other than what was drafted.
+    fn alternatives(&self, claims: &[Claim]) -> Vec<Claim> {
+        let (hits, sentences) = (self.hits, self.sentences);
+        let is_read = |sentence: &&Sentence| self.context.holds(sentence.hit) && says_something(sentence, hits);
+        let mut order: Vec<&Sentence> = sentences.iter().filter(is_read).collect();
+        order.sort_by(|a, b| b.score().total_cmp(&a.score()));
+        let mut found: Vec<Claim> = Vec::new();
+        for sentence in order {
+            let support = stand_alone(cite::support_of(sentence, hits), hits, sentences);
+            let holds_it =
+                |claim: &Claim| claim.support.hit == support.hit && claim.support.span.contains(support.span);
+            if found.len() < ALTERNATIVES && !claims.iter().chain(&found).any(holds_it) {
+                let sentence = DraftSentence { text: String::new(), labels: Vec::new() };
+                found.push(Claim::new(sentence, support));
+            }
+        }
+        found
+    }
+
+    fn weigh(&self, claim: &mut Claim) -> Result<(), Error> {
+        let hit = &self.hits[claim.support.hit];
+        let statement = statement_of(&claim.support, self.hits, self.sentences);
+        let source = source_of(hit);
+        claim.names_a_sibling = names_a_sibling(self.question, &statement);
+        if !names_a_sibling(self.question, &format!("{source} {statement}")) {
+            claim.names_held = (self.names_held)(hit)?;
+        }
+        claim.verdict = self.verdict(&source, &statement)?;
+        tracing::debug!(
+            worth = claim.worth(),
+            evidence = claim.support.evidence,
+            verdict = claim.verdict,
+            agreement = claim.agreement,
+            names_held = claim.names_held,
+            names_a_sibling = claim.names_a_sibling,
+            chunk = ?hit.chunk,
+            span = ?claim.support.span,
+            "claim weighed"
+        );
+        Ok(())
+    }
+
+    /// A sentence is judged with the one before it, which often says what it speaks of. Where it is that one that has the answer,
+    /// the quote has it too.
+    fn begin_where_the_answer_does(&self, claim: &mut Claim) -> Result<(), Error> {
+        let (hits, sentences) = (self.hits, self.sentences);
+        let hit = &hits[claim.support.hit];
+        let places = places_inside(&claim.support, hits, sentences);
+        let Some(before) = places.first().and_then(|first| statement::before(*first, sentences, hits)) else {
+            return Ok(());
+        };
+        let before = &sentences[before];
+        let begin = hit.span.start + before.span.start;
+        if is_heading(before, hits) || claim.support.span.end - begin > MAX_STATEMENT_BYTES {
+            return Ok(());
+        }
+        let source = source_of(hit);
+        let own = claim.support.span.start - hit.span.start..claim.support.span.end - hit.span.start;
+        let own = self.verdict(&source, hit.text.get(own).unwrap_or_default())?;
+        if self.verdict(&source, before.span.slice(&hit.text).unwrap_or_default())? > own {
+            claim.support.span.start = begin;
+        }
+        Ok(())
+    }
+
+    /// Log-odds of "Yes, the statement under this source says the answer".
+    fn verdict(&self, source: &str, statement: &str) -> Result<f32, Error> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let messages = prompt::verdict_messages(source, statement, self.question);
+        let [yes, no] = prompt::VERDICTS;
+        let scores = self.generator.score(&self.generator.render(&messages)?, &[yes, no])?;
+        Ok(scores.first().copied().unwrap_or_default() - scores.get(1).copied().unwrap_or_default())
+    }
+}
+
+/// What stands above a hit, in a line.
+pub(crate) fn source_of(hit: &Hit) -> String {
+    above(hit).replace('\n', " > ")
 }
 
 /// The support with the neighbours without which it says nothing.
@@ -175,14 +251,6 @@ fn statement_of(support: &Support, hits: &[Hit], sentences: &[Sentence]) -> Stri
     }
     let text: Vec<&str> = read.iter().filter_map(|place| sentences[*place].span.slice(&hit.text)).collect();
     text.join(" ")
-}
-
-/// Log-odds of "Yes, the statement under this source says the answer".
-fn verdict(source: &str, statement: &str, question: &str, generator: &dyn Generator) -> Result<f32, Error> {
-    let messages = prompt::verdict_messages(source, statement, question);
-    let [yes, no] = prompt::VERDICTS;
-    let scores = generator.score(&generator.render(&messages)?, &[yes, no])?;
-    Ok(scores.first().copied().unwrap_or_default() - scores.get(1).copied().unwrap_or_default())
 }
 
 /// A draft becomes the statement it was taken from: "45 pence" says less than the sentence that holds it, and a paraphrase

@@ -193,6 +193,15 @@ impl Reader {
         Ok(rows.into_iter().map(path_of_bytes).collect())
     }
 
+    pub(crate) async fn languages(&self) -> Result<Vec<String>, IndexError> {
+        sqlx::query_scalar(
+            "SELECT language FROM documents WHERE language IS NOT NULL GROUP BY language ORDER BY COUNT(*) DESC, language",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.error(error))
+    }
+
     pub(crate) async fn known_vectors(
         &self,
         model_id: i64,
