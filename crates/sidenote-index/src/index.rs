@@ -18,7 +18,8 @@ use crate::seal::Segments;
 use crate::sqlite::{self, ModelRow, Reader, Schema, State, Writer};
 use crate::tantivy::{Lexical, LexicalFailure, LexicalWeights};
 use crate::types::{
-    Allowed, ChunkId, DocumentId, EmbeddingModelInfo, Failure, Filter, IndexStatus, Scored, StoredChunk, StoredDocument,
+    Allowed, ChunkId, DocumentId, EmbeddingModelInfo, Failure, Filter, Held, IndexStatus, Scored, StoredChunk,
+    StoredDocument,
 };
 use crate::writer::IndexWriter;
 
@@ -222,6 +223,19 @@ impl Index {
     /// Where the database cannot be read, or the full-text index is damaged and another process writes just now.
     pub fn search_lexical(&self, query: &str, limit: usize, filter: &Filter) -> Result<Vec<Scored>, IndexError> {
         self.repairing(|| self.search_lexical_once(query, limit, filter))
+    }
+
+    /// The documents with a chunk that holds something. What was stored since the last commit is not among them, what was removed
+    /// since may be.
+    ///
+    /// # Errors
+    /// As [`Index::search_lexical`].
+    pub fn documents_holding(&self, held: &Held) -> Result<HashSet<DocumentId>, IndexError> {
+        self.repairing(|| {
+            let (lexical, _) = self.inner.current_lexical(&self.inner.state()?)?;
+            let found = lexical.documents_holding(held).map_err(|failure| failure.into_error(lexical.folder()))?;
+            Ok(found.into_iter().map(|id| DocumentId(id.cast_signed())).collect())
+        })
     }
 
     /// Does what needs the full-text index, and where that turns out to be damaged, builds it anew and does it again.

@@ -333,10 +333,19 @@ impl Lexical {
 
     /// The chunks that hold all of `holds` and nothing of `lacks`.
     pub(crate) fn holding(&self, holds: &[Held], lacks: &[Held]) -> Result<RoaringTreemap, LexicalFailure> {
+        self.ids_of("chunk", holds, lacks)
+    }
+
+    /// The documents with a chunk that holds `held`.
+    pub(crate) fn documents_holding(&self, held: &Held) -> Result<RoaringTreemap, LexicalFailure> {
+        self.ids_of("document", std::slice::from_ref(held), &[])
+    }
+
+    fn ids_of(&self, column: &'static str, holds: &[Held], lacks: &[Held]) -> Result<RoaringTreemap, LexicalFailure> {
         guard(|| {
             let searcher = self.reader.searcher();
             let query = query::holding(holds, lacks, &searcher, &self.fields)?;
-            Ok(searcher.search(&*query, &ChunkSet)?)
+            Ok(searcher.search(&*query, &IdSet { column })?)
         })
     }
 
@@ -369,19 +378,21 @@ impl Lexical {
 }
 
 /// Collects the ids of chunks.
-struct ChunkSet;
+struct IdSet {
+    column: &'static str,
+}
 
-struct SegmentChunks {
+struct SegmentIds {
     ids: Column,
     found: RoaringTreemap,
 }
 
-impl Collector for ChunkSet {
+impl Collector for IdSet {
     type Fruit = RoaringTreemap;
-    type Child = SegmentChunks;
+    type Child = SegmentIds;
 
-    fn for_segment(&self, _: u32, segment: &SegmentReader) -> tantivy::Result<SegmentChunks> {
-        Ok(SegmentChunks { ids: segment.fast_fields().u64("chunk")?, found: RoaringTreemap::new() })
+    fn for_segment(&self, _: u32, segment: &SegmentReader) -> tantivy::Result<SegmentIds> {
+        Ok(SegmentIds { ids: segment.fast_fields().u64(self.column)?, found: RoaringTreemap::new() })
     }
 
     fn requires_scoring(&self) -> bool {
@@ -393,7 +404,7 @@ impl Collector for ChunkSet {
     }
 }
 
-impl SegmentCollector for SegmentChunks {
+impl SegmentCollector for SegmentIds {
     type Fruit = RoaringTreemap;
 
     fn collect(&mut self, document: u32, _: f32) {

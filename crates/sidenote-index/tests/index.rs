@@ -264,6 +264,13 @@ fn words_are_met_in_their_other_forms_in_every_language() {
         hits.iter().map(path).collect()
     };
     assert_eq!(index.languages().unwrap(), ["de", "fr"]);
+    let knowing = |held: &Held| -> Vec<String> {
+        let found = index.documents_holding(held).unwrap();
+        found.iter().map(|id| index.document(*id).unwrap().unwrap().path.to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(knowing(&Held::Word("Vertrag".into())), ["/de"]);
+    assert_eq!(knowing(&Held::Phrase("cold weather".into())), ["/none"]);
+    assert_eq!(knowing(&Held::Word("Lisbon".into())), [] as [&str; 0]);
     assert_eq!(found("Vertrag"), ["/de"]);
     assert_eq!(found("K\u{fc}ndigungsfrist"), ["/de"]);
     assert_eq!(found("employ\u{e9} licenci\u{e9}"), ["/fr"]);

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Instant};
 
-use sidenote_index::{DocumentId, Filter, Held, Index};
+use sidenote_index::{Filter, Index};
 use sidenote_model::{
     CancelToken, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason,
 };
@@ -21,17 +21,15 @@ use crate::{
     draft::{self, DraftSentence, LabelFilter},
     error::Error,
     evidence::{self, Sentence},
+    known_names::KnownNames,
     parts::{self, Part},
     prompt,
     retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
-    terms::{names, term_set, terms},
     verdict::{Claim, Judge},
 };
 
 /// Confidence below which other ways to an answer are tried, even where this one may be shown.
 const UNSURE: f32 = 0.3;
-/// Names of a question that are looked for; the first ones count.
-const MAX_NAMES: usize = 32;
 
 /// One question at work.
 pub(crate) struct Question<'a> {
@@ -174,7 +172,7 @@ impl Question<'_> {
             context: &context,
             generator: self.generator,
             cancel: self.cancel,
-            names_held: &|hit| self.names_held(&part.question, hit),
+            names: &KnownNames::of(&part.question, self.index)?,
         };
         let claims = judge.decide(supported)?;
         self.stop_if_cancelled()?;
@@ -391,29 +389,6 @@ impl Question<'_> {
         let cut = cite::cut(self.index, hit, support.span, n)?;
         answer.citations.extend(cut.clone());
         Ok(cut.map(|citation| citation.n))
-    }
-
-    /// Share of the question's names and numbers that the hit or another passage of its document holds, 0 to 1.
-    pub(crate) fn names_held(&self, question: &str, hit: &Hit) -> Result<f32, Error> {
-        let mut names = names(question);
-        names.truncate(MAX_NAMES);
-        let in_passage = term_set(&format!("{}\n{}", evidence::above(hit), hit.text));
-        let mut held = 0;
-        for name in &names {
-            self.stop_if_cancelled()?;
-            let is_held =
-                terms(name).iter().all(|term| in_passage.contains(term)) || self.is_in(hit.document.id, name)?;
-            held += usize::from(is_held);
-        }
-        Ok(evidence::share(held, names.len()))
-    }
-
-    /// Whether a document has a name in any of its passages: a contract names its parties once.
-    fn is_in(&self, document: DocumentId, name: &str) -> Result<bool, Error> {
-        let has_digit = name.chars().any(|c| c.is_ascii_digit());
-        let held = if has_digit { Held::Phrase(name.to_owned()) } else { Held::Word(name.to_owned()) };
-        let filter = Filter { documents: Some(vec![document]), holds: vec![held], ..Filter::default() };
-        Ok(!self.index.search_lexical(name, 1, &filter)?.is_empty())
     }
 
     pub(crate) fn stop_if_cancelled(&self) -> Result<(), Error> {

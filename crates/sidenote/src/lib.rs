@@ -44,6 +44,7 @@ mod fuse;
 mod ingest;
 mod ingestion;
 mod known;
+mod known_names;
 mod models;
 mod ocr;
 mod parts;

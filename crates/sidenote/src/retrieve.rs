@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     evidence::{Sentence, sentences_of},
     fuse::{Leg, fuse_scores},
+    known_names::KnownNames,
     passage,
     rerank::rerank,
     terms::term_set,
@@ -205,7 +206,8 @@ pub(crate) fn retrieve(
     if let Some(embedder) = embedder.filter(|_| rerank_depth > 0 && !hits.is_empty()) {
         let started = Instant::now();
         sentences = sentences_of(&hits[..hits.len().min(rerank_depth)], readable, embedder)?;
-        rerank(&mut hits, &mut sentences, request.limit);
+        let names = KnownNames::of(readable, index)?;
+        rerank(&mut hits, &mut sentences, &names, request.limit);
         timings.rerank = Some(milliseconds(started));
     }
     timings.total = milliseconds(begun);

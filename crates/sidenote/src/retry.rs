@@ -13,6 +13,7 @@ use crate::{
     ask::{Outcome, Question, Reading, surest},
     cite::Citation,
     error::Error,
+    known_names::KnownNames,
     parts::Part,
     steps::{self, Steps},
     translate,
@@ -72,7 +73,7 @@ impl Question<'_> {
         let Some((claim, signals)) = surest(&second.claims).zip(second.signals.as_mut()) else { return Ok(None) };
         let place = &second.hits[claim.support.hit];
         // The name that was found is known to be known; what else the question names must be known by itself.
-        signals.names_held = signals.names_held.min(self.names_held(&steps.second(""), place)?);
+        signals.names_held = signals.names_held.min(KnownNames::of(&steps.second(""), self.index)?.held_by(place));
         second.confidence = signals.confidence();
         let says_the_same = place.document.id == hit.document.id
             && claim.support.span.start < span.end

@@ -13,6 +13,7 @@ use crate::{
     draft::DraftSentence,
     error::Error,
     evidence::{Sentence, above, share},
+    known_names::KnownNames,
     prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
     statement::{self, Kind, MAX_STATEMENT_BYTES},
@@ -72,8 +73,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) context: &'a Context,
     pub(crate) generator: &'a dyn Generator,
     pub(crate) cancel: &'a CancelToken,
-    /// Share of the question's names that the document of a hit knows.
-    pub(crate) names_held: &'a dyn Fn(&Hit) -> Result<f32, Error>,
+    pub(crate) names: &'a KnownNames,
 }
 
 impl Judge<'_> {
@@ -146,7 +146,7 @@ impl Judge<'_> {
         let source = source_of(hit);
         claim.names_a_sibling = names_a_sibling(self.question, &statement);
         if !names_a_sibling(self.question, &format!("{source} {statement}")) {
-            claim.names_held = (self.names_held)(hit)?;
+            claim.names_held = self.names.held_by(hit);
         }
         claim.verdict = self.verdict(&source, &statement)?;
         tracing::debug!(
