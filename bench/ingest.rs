@@ -140,7 +140,7 @@ fn whole(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
     Ok(serde_json::json!({
         "seconds": searchable, "seal_seconds": seconds - searchable, "chunks": report.chunks,
         "unchanged": report.unchanged, "failed": report.failed.len(), "peak_mib": machine::peak_mib("self"),
-        "data_bytes": engine.status()?.bytes,
+        "data_bytes": engine.status(None)?.bytes,
     }))
 }
 

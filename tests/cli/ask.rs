@@ -78,6 +78,9 @@ fn streamed_events_end_in_the_answer_and_answers_carry_the_documents_own_words()
     }
     assert!(answered > 0, "not one of {} questions was answered", QUESTIONS.len());
     assert!(kinds.contains("token") && kinds.contains("final"), "{kinds:?}");
+    // Instruction and examples were kept for the next process; this one evaluated nothing.
+    let kv = sandbox.json(["status"]).1["kv"].clone();
+    assert!(kv["sequences"].as_u64() > Some(0) && kv["bytes"].as_u64() > Some(0) && kv["hit_rate"].is_null(), "{kv}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn every_key_can_be_set_in_the_environment() {
         let (section, name) = key.split_once('.').unwrap();
         let value = &defaults[section][name];
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let text = if section == "paths" { "folder".to_owned() } else { text };
+        let text = if section == "paths" { format!("{name}-folder") } else { text };
         sandbox.set(&format!("SIDENOTE_{}_{}", section.to_uppercase(), name.to_uppercase()), text);
     }
     let (code, config) = sandbox.json(["config"]);

@@ -181,6 +181,57 @@ fn removed_documents_are_gone_from_every_answer_and_purged_ones_from_every_byte(
 }
 
 #[test]
+fn a_folder_that_was_removed_leaves_no_name_behind() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write("vaultfolder/heron.md", "The heron stands in the reeds.\n");
+    sandbox.write("vaultfolder/brokenletter.pdf", "%PDF-1.4 and nothing else");
+    sandbox.write("other.md", "Lunch is at noon.\n");
+    let vault = ["ingest", "docs/vaultfolder", "--collection", "vaultbirds"];
+    assert_eq!(sandbox.run(vault).code, 3);
+    assert_eq!(sandbox.run(["ingest", "docs/other.md"]).code, 0);
+    let run = sandbox.run(["remove", "docs/vaultfolder", "--collection", "vaultbirds", "--purge"]);
+    assert_eq!((run.code, run.stdout.as_str()), (0, "removed 1 document, 1 document wiped from the data folder\n"));
+    assert!(run.stderr.contains("1 file that could not be read is forgotten too"), "{run:?}");
+    for file in files_below(&sandbox.data()) {
+        let bytes = fs_err::read(&file).unwrap();
+        for word in ["heron", "vaultfolder", "brokenletter", "vaultbirds"] {
+            assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word} in {}", file.display());
+        }
+    }
+    // A failure alone is something to forget, too.
+    assert_eq!(sandbox.run(["ingest", "docs/vaultfolder/brokenletter.pdf"]).code, 3);
+    assert!(sandbox.run(["status"]).stdout.contains("brokenletter"));
+    assert_eq!(sandbox.run(["remove", "docs/vaultfolder"]).code, 0);
+    assert!(!sandbox.run(["status"]).stdout.contains("brokenletter"));
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_empties_no_index_also_inside_of_another_folder() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    let stick = sandbox.write("stick/heron.md", "The heron stands in the reeds.\n");
+    let mount = stick.parent().unwrap();
+    assert_eq!(sandbox.run(["ingest", "docs/stick"]).code, 0);
+    assert_eq!(sandbox.run(["ingest", "docs"]).code, 0);
+    fs_err::remove_dir_all(mount).unwrap();
+    for _ in 0..2 {
+        let (code, report) = sandbox.json(["ingest", "docs"]);
+        assert_eq!((code, &report["removed"]), (3, &0.into()), "{report}");
+        assert_eq!(report["failed"][0]["path"], mount.to_str().unwrap(), "{report}");
+    }
+    // It is mounted again: nothing is said of it any more, and files that are gone from it are gone.
+    sandbox.write("stick/owl.md", "The owl sleeps in the barn.\n");
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, &report["removed"], &report["added"]), (0, &1.into(), &1.into()), "{report}");
+    assert!(!sandbox.run(["status"]).stdout.contains("holds no file"));
+    fs_err::remove_dir_all(mount).unwrap();
+    assert_eq!(sandbox.run(["ingest", "docs/stick"]).code, 2);
+    let (code, report) = sandbox.json(["ingest", "docs/stick", "--allow-empty-root"]);
+    assert_eq!((code, &report["removed"]), (0, &1.into()), "{report}");
+    assert_eq!(sandbox.json(["ingest", "docs"]).0, 0, "the folder is forgotten");
+}
+
+#[test]
 fn collections_keep_to_themselves() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write("one/a.md", "# A\n\nThe heron stands in the reeds.\n");

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    pdf::{encrypted_pdf, pdf},
+    pdf::{deep_pdf, encrypted_pdf, pdf},
     sandbox::{SMALL_GENERATOR, Sandbox, check_schema, models_folder},
 };
 
@@ -14,6 +14,24 @@ fn error_of(sandbox: &Sandbox, words: &[&str], code: i32, kind: &str) -> serde_j
     assert_eq!((found, value["error"]["kind"].as_str()), (code, Some(kind)), "{value:#}");
     assert!(value["error"]["hint"].is_string(), "{value:#}");
     value["error"].clone()
+}
+
+/// What is known to keep the reader of one file busy for minutes, and to exhaust the stack of the reader of another.
+#[test]
+fn files_that_hang_or_kill_their_reader_cost_themselves_alone() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.set("SIDENOTE_INGEST_EXTRACT_TIMEOUT_SECONDS", "2");
+    sandbox.write("a-hang.java", "x=>".repeat(200_000));
+    sandbox.write("b-heron.md", "The heron stands in the reeds.\n");
+    sandbox.write("c-deep.pdf", deep_pdf());
+    sandbox.write("d-owl.md", "The owl sleeps in the barn.\n");
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, &report["added"]), (3, &2.into()), "{report:#}");
+    let reasons: Vec<&str> =
+        report["failed"].as_array().unwrap().iter().map(|failed| failed["reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons.len(), 2, "{report:#}");
+    assert!(reasons[0].contains("took longer than 2 seconds"), "{reasons:?}");
+    assert!(reasons[1].contains("extraction died"), "{reasons:?}");
 }
 
 #[test]

@@ -7,6 +7,12 @@ pub(super) fn pdf(pages: &[&str]) -> Vec<u8> {
     build(pages, "")
 }
 
+/// A page in a file with an array that is nested deeper than the stack of its reader is long.
+pub(super) fn deep_pdf() -> Vec<u8> {
+    const DEPTH: usize = 100_000;
+    build(&["Deep."], &format!(" /Deep {}{}", "[".repeat(DEPTH), "]".repeat(DEPTH)))
+}
+
 /// The same page behind a password: the standard security handler with keys that fit no empty password.
 pub(super) fn encrypted_pdf() -> Vec<u8> {
     let key = "5a".repeat(32);
@@ -21,6 +27,11 @@ pub(super) fn encrypted_pdf() -> Vec<u8> {
 
 /// The same pages as a scanner makes them: a picture each, drawn by another program. `None` where that is not installed.
 pub(super) fn scanned_pdf(pages: &[&str]) -> Option<Vec<u8>> {
+    scanned_after(&[], pages)
+}
+
+/// Pages with a text layer, and after them scanned ones.
+pub(super) fn scanned_after(texts: &[&str], pages: &[&str]) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let written = folder.path().join("written.pdf");
     fs_err::write(&written, pdf(pages)).unwrap();
@@ -30,7 +41,10 @@ pub(super) fn scanned_pdf(pages: &[&str]) -> Option<Vec<u8>> {
     let mut pictures: Vec<PathBuf> = fs_err::read_dir(folder.path()).unwrap().map(|it| it.unwrap().path()).collect();
     pictures.retain(|path| path.extension().is_some_and(|extension| extension == "pgm"));
     pictures.sort();
-    let mut objects = head(pictures.len());
+    let mut objects = head(texts.len() + pictures.len());
+    for (at, text) in texts.iter().enumerate() {
+        objects.extend(page(at, &text_drawing(text)));
+    }
     for (at, path) in pictures.iter().enumerate() {
         let bytes = fs_err::read(path).unwrap();
         let header: Vec<&[u8]> = bytes.splitn(4, |byte| byte.is_ascii_whitespace()).collect();
@@ -39,7 +53,7 @@ pub(super) fn scanned_pdf(pages: &[&str]) -> Option<Vec<u8>> {
         let pixels: String = header[3][4..].iter().map(|grey| format!("{grey:02x}")).collect();
         let drawing = "q 595 0 0 842 0 0 cm BI /W WIDTH /H HEIGHT /BPC 8 /CS /G /F /AHx ID PIXELS> EI Q";
         let drawing = drawing.replace("WIDTH", size[0]).replace("HEIGHT", size[1]).replace("PIXELS", &pixels);
-        objects.extend(page(at, &drawing));
+        objects.extend(page(texts.len() + at, &drawing));
     }
     Some(file(&objects, ""))
 }
@@ -47,9 +61,13 @@ pub(super) fn scanned_pdf(pages: &[&str]) -> Option<Vec<u8>> {
 fn build(pages: &[&str], trailer: &str) -> Vec<u8> {
     let mut objects = head(pages.len());
     for (at, text) in pages.iter().enumerate() {
-        objects.extend(page(at, &format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET")));
+        objects.extend(page(at, &text_drawing(text)));
     }
     file(&objects, trailer)
+}
+
+fn text_drawing(text: &str) -> String {
+    format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET")
 }
 
 /// The number of the first page's object.

@@ -1,6 +1,6 @@
 //! PDF pages without a text layer, read by the real tesseract.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use super::{pdf, sandbox::Sandbox};
 
@@ -55,11 +55,61 @@ fn a_scan_waits_for_tesseract_and_is_then_read_by_itself() {
             "2 pages without a text layer; with `tesseract` installed such pages are read (`ingest.ocr`)"
         );
     }
-    fs_err::create_dir_all(installed.parent().unwrap()).unwrap();
-    fs_err::write(&installed, "#!/bin/sh\nexec tesseract \"$@\"\n").unwrap();
-    make_executable(&installed);
+    install_tesseract(&installed);
     assert_eq!(sandbox.json(["ingest", "docs"]).1["added"], 1);
     assert_eq!(first_hit(&sandbox, "Porto")["page"], 1);
+}
+
+#[test]
+fn pages_that_wait_for_tesseract_are_read_by_themselves_in_files_that_were_read() {
+    let Some(mut sandbox) = scan() else { return };
+    let installed = sandbox.path().join("later/bin/tesseract");
+    sandbox.set("SIDENOTE_INGEST_OCR_PROGRAM", &installed);
+    fs_err::remove_file(sandbox.path().join("docs/scan.pdf")).unwrap();
+    sandbox.write("mixed.pdf", pdf::scanned_after(&["The heron nests in the tower."], &[TRAVEL]).unwrap());
+    sandbox.write("mail.eml", mail_with(&pdf::scanned_pdf(&[PARKING]).unwrap()));
+    sandbox.write("plain.md", "Nothing here waits.\n");
+    assert_eq!(sandbox.json(["ingest", "docs"]).1["added"], 3);
+    assert_eq!(sandbox.json(["ingest", "docs"]).1["unchanged"], 3);
+    install_tesseract(&installed);
+    let report = sandbox.json(["ingest", "docs"]).1;
+    assert_eq!((&report["updated"], &report["unchanged"]), (&2.into(), &1.into()), "{report}");
+    assert_eq!(first_hit(&sandbox, "Porto")["page"], 2);
+    assert!(first_hit(&sandbox, "barrier parking")["document"]["path"].as_str().unwrap().ends_with("mail.eml"));
+    assert_eq!(sandbox.json(["ingest", "docs"]).1["unchanged"], 3, "once is enough");
+}
+
+#[test]
+fn the_pages_of_one_file_have_a_time_together() {
+    let Some(mut sandbox) = scan() else { return };
+    let slow = sandbox.path().join("slow/bin/tesseract");
+    fs_err::create_dir_all(slow.parent().unwrap()).unwrap();
+    fs_err::write(&slow, "#!/bin/sh\nsleep 1.1\nexec tesseract \"$@\"\n").unwrap();
+    make_executable(&slow);
+    sandbox.set("SIDENOTE_INGEST_OCR_PROGRAM", &slow);
+    sandbox.set("SIDENOTE_INGEST_OCR_TIMEOUT_SECONDS", "1");
+    let run = sandbox.ingest();
+    let warning =
+        "page 2: no text layer, not read by OCR: the pages before it took 1 seconds (`ingest.ocr_timeout_seconds`)";
+    assert!(run.stderr.contains(warning), "{run:?}");
+    assert_eq!(first_hit(&sandbox, "Porto")["page"], 1);
+}
+
+fn install_tesseract(path: &Path) {
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    fs_err::write(path, "#!/bin/sh\nexec tesseract \"$@\"\n").unwrap();
+    make_executable(path);
+}
+
+/// A mail of one line with an attached PDF.
+fn mail_with(attached: &[u8]) -> String {
+    let attached = std::str::from_utf8(attached).unwrap();
+    format!(
+        "From: porter@example.org\r\nSubject: The deck\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=cut\r\n\r\n\
+         --cut\r\nContent-Type: text/plain\r\n\r\nSee the notice.\r\n--cut\r\nContent-Type: application/pdf; name=notice.pdf\r\n\
+         Content-Disposition: attachment; filename=notice.pdf\r\nContent-Transfer-Encoding: binary\r\n\r\n\
+         {attached}\r\n--cut--\r\n"
+    )
 }
 
 #[test]
@@ -102,6 +152,6 @@ fn the_ocr_program_reaches_no_file_of_the_user_and_writes_none() {
 }
 
 #[cfg(unix)]
-fn make_executable(path: &std::path::Path) {
+fn make_executable(path: &Path) {
     fs_err::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 }

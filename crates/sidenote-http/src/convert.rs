@@ -198,8 +198,11 @@ impl From<&sidenote::Status> for wire::Status {
                 embedding: status.embedding_model.clone(),
                 generation: status.generation_model.clone(),
             },
-            // The KV cache lives in memory for as long as the process does: nothing of it is in the data folder.
-            kv: wire::KvStatus { bytes: 0, sequences: 0, hit_rate: None },
+            kv: wire::KvStatus {
+                bytes: status.kept_states.bytes,
+                sequences: count(status.kept_states.count),
+                hit_rate: status.prompt_hit_rate,
+            },
         }
     }
 }

@@ -73,6 +73,7 @@ fn measure(folder: &Path, grid: bool) {
             pages: Vec::new(),
             modified_unix_ms: None,
             warnings: Vec::new(),
+            waits_for_ocr: false,
         };
         writer.put(&document, &[NewChunk { chunk, hash: [0; 32], vector: Some(vec![1.0]) }]).unwrap();
     }

@@ -79,6 +79,7 @@ fn main() {
             pages: Vec::new(),
             modified_unix_ms: None,
             warnings: Vec::new(),
+            waits_for_ocr: false,
         };
         writer.put(&document, &chunks).unwrap();
         number += CHUNKS_A_DOCUMENT;

@@ -47,11 +47,10 @@ pub(crate) fn check(inner: &Inner) -> Result<Vec<Check>, IndexError> {
     let reader = inner.reader.clone();
     let problem = inner.sqlite.wait(async move { reader.integrity().await })?;
     if add("database", false, problem.map_or_else(|| Ok("whole".to_owned()), Err)) {
-        let (chunks, ids) = chunks(inner)?;
         add("documents", false, documents(inner)?);
-        add("chunks", false, chunks);
+        add("chunks", false, chunks(inner)?);
         add("vectors", false, vectors(inner)?);
-        add("full_text", true, full_text(inner, &ids)?);
+        add("full_text", true, full_text(inner)?);
         add("segments", true, segments(inner)?);
     }
     // Where the database is damaged, whatever else would be found follows from it.
@@ -61,36 +60,67 @@ pub(crate) fn check(inner: &Inner) -> Result<Vec<Check>, IndexError> {
 fn documents(inner: &Inner) -> Result<Finding, IndexError> {
     let reader = inner.reader.clone();
     let (all, incomplete) = inner.sqlite.wait(async move { reader.incomplete_documents().await })?;
-    Ok(match incomplete {
-        0 => Ok(format!("{all} with all of their text")),
-        some => Err(format!("{some} of {all} documents lack some of their text")),
+    if incomplete > 0 {
+        return Ok(Err(format!("{incomplete} of {all} documents lack some of their text")));
+    }
+    let damage = each_document(inner, |document| {
+        let reader = inner.reader.clone();
+        inner.sqlite.wait(async move {
+            reader.document(document).await?;
+            reader.pages(document).await
+        })?;
+        Ok(())
+    })?;
+    Ok(match damage {
+        None => Ok(format!("{all} with all of their text")),
+        Some(damage) => Err(damage),
     })
 }
 
-/// Also the ids of all chunks, ascending.
-fn chunks(inner: &Inner) -> Result<(Finding, Vec<u64>), IndexError> {
-    let (mut ids, mut wrong, mut after) = (Vec::new(), Vec::new(), 0);
+fn chunks(inner: &Inner) -> Result<Finding, IndexError> {
+    let (mut all, mut wrong) = (0_usize, Vec::new());
+    let damage = each_document(inner, |document| {
+        let reader = inner.reader.clone();
+        for (chunk, hash) in inner.sqlite.wait(async move { reader.chunks_with_hashes(document).await })? {
+            all += 1;
+            if !is_sound(&chunk, &hash) {
+                wrong.push(chunk.id.0);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(match (damage, wrong.first()) {
+        (Some(damage), _) => Err(damage),
+        (None, Some(first)) => {
+            Err(format!("{} do not have the text that was stored, such as chunk {first}", wrong.len()))
+        }
+        (None, None) => Ok(format!("{all}, each with the text its vector was made from")),
+    })
+}
+
+/// Looks at every document; what was damaged, and how many were.
+fn each_document(
+    inner: &Inner,
+    mut look: impl FnMut(DocumentId) -> Result<(), IndexError>,
+) -> Result<Option<String>, IndexError> {
+    let (mut damaged, mut first, mut after) = (0_usize, None, 0);
     loop {
         let reader = inner.reader.clone();
         let documents = inner.sqlite.wait(async move { reader.document_ids(after, 1000).await })?;
         let Some(&DocumentId(last)) = documents.last() else { break };
         after = last;
         for document in documents {
-            let reader = inner.reader.clone();
-            for (chunk, hash) in inner.sqlite.wait(async move { reader.chunks_with_hashes(document).await })? {
-                ids.push(chunk.id.0.cast_unsigned());
-                if !is_sound(&chunk, &hash) {
-                    wrong.push(chunk.id.0);
+            match look(document) {
+                Ok(()) => {}
+                Err(IndexError::Damaged { reason, .. }) => {
+                    damaged += 1;
+                    first.get_or_insert(reason);
                 }
+                Err(other) => return Err(other),
             }
         }
     }
-    ids.sort_unstable();
-    let finding = match wrong.first() {
-        None => Ok(format!("{}, each with the text its vector was made from", ids.len())),
-        Some(first) => Err(format!("{} do not have the text that was stored, such as chunk {first}", wrong.len())),
-    };
-    Ok((finding, ids))
+    Ok(first.map(|first| format!("{damaged} documents are not as they were stored, such as: {first}")))
 }
 
 fn vectors(inner: &Inner) -> Result<Finding, IndexError> {
@@ -119,7 +149,9 @@ fn vectors(inner: &Inner) -> Result<Finding, IndexError> {
     })
 }
 
-fn full_text(inner: &Inner, chunks: &[u64]) -> Result<Finding, IndexError> {
+fn full_text(inner: &Inner) -> Result<Finding, IndexError> {
+    let reader = inner.reader.clone();
+    let chunks = inner.sqlite.wait(async move { reader.chunk_ids().await })?;
     let generation = inner.state()?.lexical_generation;
     let folder = inner.layout.lexical_generation(generation);
     let look = || {

@@ -191,7 +191,13 @@ impl IndexError {
             Some(13) => Self::DiskFull { path },
             // The log's index cannot grow, or a file cannot be written: SQLite says only that input or output failed.
             Some(10) if is_disk_full(&path) => Self::DiskFull { path },
-            Some(_) | None => Self::Sqlite { path, source: error },
+            Some(_) | None => {
+                // A row that is not as it was stored, or whose columns are of other types than the schema allows.
+                if let sqlx::Error::Decode(reason) | sqlx::Error::ColumnDecode { source: reason, .. } = &error {
+                    return Self::Damaged { path, reason: reason.to_string() };
+                }
+                Self::Sqlite { path, source: error }
+            }
         }
     }
 }

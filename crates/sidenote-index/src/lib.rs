@@ -38,7 +38,7 @@ pub use files::private_folder;
 pub use index::{Index, IndexOptions, VectorMode};
 pub use tantivy::LexicalWeights;
 pub use types::{
-    ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint, Held, IndexStatus,
-    NewChunk, NewDocument, NextChunk, PutReport, Scored, StoredChunk, StoredDocument,
+    ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint, Forgotten, Held,
+    IndexStatus, NewChunk, NewDocument, NextChunk, PutReport, Scored, StoredChunk, StoredDocument,
 };
 pub use writer::{CompactReport, IndexWriter, SealReport};

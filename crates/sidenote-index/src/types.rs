@@ -59,6 +59,8 @@ pub struct NewDocument {
     pub modified_unix_ms: Option<i64>,
     /// What a user should know about the extraction.
     pub warnings: Vec<String>,
+    /// Whether pages without a text layer, its own or those of what it holds, were left out because no OCR program was there.
+    pub waits_for_ocr: bool,
 }
 
 /// A chunk to be stored with its document.
@@ -182,6 +184,19 @@ pub struct StoredDocument {
     pub chunk_count: u64,
     /// What a user should know about the extraction.
     pub warnings: Vec<String>,
+    /// Whether pages without a text layer, its own or those of what it holds, were left out because no OCR program was there.
+    pub waits_for_ocr: bool,
+}
+
+/// What [`crate::IndexWriter::forget`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Documents, attachments and members included.
+    pub documents: u64,
+    /// Notes of files that could not be read.
+    pub failures: u64,
+    /// Folders and files that were ingested by name.
+    pub roots: u64,
 }
 
 /// A hit of one leg of the search.

@@ -16,7 +16,9 @@ use crate::keep::{self, Standing};
 use crate::seal::Segments;
 use crate::sqlite::{self, NextRows, PutRows, SegmentRow, Writer};
 use crate::tantivy::{LexicalFailure, LexicalWriter};
-use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint, NewChunk, NewDocument, NextChunk, PutReport};
+use crate::types::{
+    DocumentId, EmbeddingModelInfo, Failure, Fingerprint, Forgotten, NewChunk, NewDocument, NextChunk, PutReport,
+};
 use crate::vector::Node;
 
 /// What [`IndexWriter::seal`] did.
@@ -81,7 +83,13 @@ impl IndexWriter {
         keep::remove_strays(&open.inner)?;
         if open.inner.state()?.purge_pending {
             tracing::info!("a purge that was interrupted is done again");
-            open.compact()?;
+            match open.compact() {
+                // It takes room to give room back: until there is some, the rest goes on, and the next writer tries again.
+                Err(IndexError::DiskFull { .. }) => {
+                    tracing::warn!("no room for a purge that was interrupted; it is done once there is");
+                }
+                done => drop(done?),
+            }
         }
         Ok(open)
     }
@@ -228,6 +236,19 @@ impl IndexWriter {
     pub fn remove(&mut self, ids: &[DocumentId]) -> Result<usize, IndexError> {
         let (writer, ids) = (self.writer()?, ids.to_vec());
         self.inner.sqlite.wait(async move { writer.remove(&ids).await })
+    }
+
+    /// Removes all that is known of paths and of what lies below them: documents, notes of files that could not be read, and that
+    /// they were ingested by name. Bytes go as with [`IndexWriter::remove`].
+    pub fn forget(&mut self, collection: &str, paths: &[PathBuf]) -> Result<Forgotten, IndexError> {
+        let (writer, collection, paths) = (self.writer()?, collection.to_owned(), paths.to_vec());
+        self.inner.sqlite.wait(async move { writer.forget(&collection, &paths).await })
+    }
+
+    /// Announces a [`IndexWriter::compact`] of what is removed next. Should the process end before it, the next writer does it.
+    pub fn announce_purge(&mut self) -> Result<(), IndexError> {
+        let writer = self.writer()?;
+        self.inner.sqlite.wait(async move { writer.set_purge_pending(true).await })
     }
 
     /// Notes that an ingest has begun, or has come to its end.
@@ -388,8 +409,8 @@ impl IndexWriter {
     /// takes as much room as the database. Repeat it.
     pub fn compact(&mut self) -> Result<CompactReport, IndexError> {
         let bytes_before = files::folder_bytes(&self.inner.layout.root);
-        let writer = self.writer()?;
-        self.inner.sqlite.wait(async move { writer.set_purge_pending(true).await })?;
+        self.want_room_to_compact()?;
+        self.announce_purge()?;
         self.commit()?;
         crate::crash::point("purge-after-commit");
         let writer = self.writer()?;
@@ -412,6 +433,16 @@ impl IndexWriter {
         self.seal(&mut |_, _| true)?;
         let bytes_after = files::folder_bytes(&self.inner.layout.root);
         Ok(CompactReport { dropped_vectors, bytes_before, bytes_after })
+    }
+
+    /// The database is written anew before the old one goes: what cannot be finished is not begun.
+    fn want_room_to_compact(&self) -> Result<(), IndexError> {
+        let database = self.inner.layout.database();
+        let needed = fs_err::metadata(&database)?.len();
+        match files::free_bytes(&self.inner.layout.root) {
+            Some(free) if free < needed => Err(IndexError::DiskFull { path: database }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Reads every byte of the data folder and compares the stores with each other; changes nothing. Takes as long as

@@ -43,7 +43,12 @@ fn script(folder: &Path) {
         say("commit".to_owned());
         writer.seal(&mut |_, _| true).unwrap();
         let id = index.find_document("default", "/1.md".as_ref()).unwrap().unwrap().id;
-        writer.remove(&[id]).unwrap();
+        if round == 1 {
+            writer.announce_purge().unwrap();
+            assert_eq!(writer.forget("default", &["/1.md".into()]).unwrap().documents, 1);
+        } else {
+            writer.remove(&[id]).unwrap();
+        }
         say("remove /1.md".to_owned());
         writer.compact().unwrap();
         say("purge".to_owned());
@@ -135,6 +140,8 @@ fn nothing_reported_is_lost_wherever_the_process_ends() {
         "rebuild-before-note:1",
         "remove-before-commit:1",
         "remove-after-commit:2",
+        "forget-before-commit:1",
+        "forget-after-commit:1",
         "segment-before-manifest:1",
         "segment-before-note:1",
         "segment-before-note:2",
@@ -159,7 +166,7 @@ fn nothing_reported_is_lost_wherever_the_process_ends() {
         assert_stores_agree(&index, point);
         // The next writer makes up for an interrupted purge.
         let writer = index.writer().unwrap();
-        if point.starts_with("purge") {
+        if point.starts_with("purge") || point.starts_with("forget-after") {
             assert_no_trace(&data, point);
         }
         drop(writer);

@@ -8,7 +8,10 @@ mod common;
 use std::path::Path;
 
 use common::*;
-use sidenote_index::{EmbeddingModelInfo, Failure, Filter, Index, IndexError, IndexOptions, NewChunk, VectorMode};
+use sidenote_index::{
+    EmbeddingModelInfo, Failure, Filter, Index, IndexError, IndexOptions, IndexWriter, NewChunk, VectorMode,
+};
+use sidenote_text::Page;
 
 const CANARY: &str = "quixoticzephyr";
 
@@ -20,10 +23,23 @@ fn fill(folder: &Path) {
     let index = Index::open(folder, &sealing()).unwrap();
     let mut writer = writer(&index);
     for number in 0..20 {
-        put(&mut writer, &format!("/{number}.md"), &format!("alpha beta {number}\ngamma delta {number}\n"));
+        put_numbered(&mut writer, number);
     }
     writer.commit().unwrap();
     assert_eq!(writer.seal(&mut |_, _| true).unwrap().sealed_vectors, 40);
+}
+
+/// Two lines, each a chunk on a page of its own.
+fn put_numbered(writer: &mut IndexWriter, number: u32) {
+    let (mut document, mut chunks) =
+        document("default", &format!("/{number}.md"), &format!("alpha beta {number}\ngamma delta {number}\n"));
+    document.author = Some(format!("Author {number}"));
+    for (page, chunk) in (number + 1..).zip(&mut chunks) {
+        document.pages.push(Page { number: page, span: chunk.chunk.span });
+        chunk.chunk.page = Some(page);
+        chunk.chunk.heading = vec![format!("Heading {number}")];
+    }
+    writer.put(&document, &chunks).unwrap();
 }
 
 fn assert_all_found(folder: &Path, at: &str) {
@@ -83,23 +99,40 @@ fn a_flipped_byte_in_any_derived_file_is_noticed_and_made_good() {
     }
 }
 
-/// What a search of everything gives, or why it gives nothing.
+/// What a search of everything gives, each text with all that is shown beside it, or why it gives nothing.
 fn all_texts(folder: &Path) -> Result<Vec<String>, IndexError> {
     let index = Index::open(folder, &sealing())?;
     let everything = Filter::default();
     let mut found = index.search_lexical("alpha gamma", 100, &everything)?;
     found.extend(index.search_dense(&vector_of("gamma delta 7"), MODEL, 100, &everything)?);
     let ids: Vec<_> = found.iter().map(|hit| hit.chunk).collect();
-    let mut texts: Vec<String> = index.chunks(&ids)?.into_iter().map(|chunk| chunk.text).collect();
+    let mut chunks = index.chunks(&ids)?;
+    let mut texts = Vec::new();
     for document in index.documents(None)? {
-        texts.extend(
-            index
-                .chunks(&index.chunks_of(document.id)?.iter().map(|chunk| chunk.id).collect::<Vec<_>>())?
-                .into_iter()
-                .map(|chunk| chunk.text),
-        );
+        let listed = index.chunks_of(document.id)?;
+        chunks.extend(index.chunks(&listed.iter().map(|chunk| chunk.id).collect::<Vec<_>>())?);
+        chunks.extend(listed);
+        for page in index.pages(document.id)? {
+            texts.push(format!(
+                "{}: {} on page {}",
+                document.uri,
+                shown(index.text(document.id, page.span)?),
+                page.number
+            ));
+        }
+    }
+    for chunk in chunks {
+        let document = shown(index.document(chunk.document)?);
+        let (title, author) = (shown(document.title), shown(document.author));
+        texts.push(format!("{}: {} on page {}", document.uri, chunk.text, shown(chunk.page)));
+        texts.push(format!("{} {title} by {author}: {:?}", document.path.display(), chunk.heading));
     }
     Ok(texts)
+}
+
+/// What must be there; a damaged database may say so, but may not say that there is nothing.
+fn shown<T>(value: Option<T>) -> T {
+    value.unwrap()
 }
 
 #[test]
@@ -112,12 +145,19 @@ fn a_change_anywhere_in_the_database_gives_the_right_texts_or_an_error() {
         fill(folder.path());
         let index = Index::open(folder.path(), &sealing()).unwrap();
         let mut writer = writer(&index);
-        put(&mut writer, "/20.md", "alpha beta 20\ngamma delta 20\n");
+        put_numbered(&mut writer, 20);
         copy(folder.path(), live.path());
     }
     let steps = if std::env::var_os("SIDENOTE_SLOW_TESTS").is_some() { 2_000 } else { 150 };
-    let known: Vec<String> =
-        (0..=20).flat_map(|number| [format!("alpha beta {number}"), format!("gamma delta {number}")]).collect();
+    let known: Vec<String> = (0..=20)
+        .flat_map(|number| {
+            [
+                format!("file:///{number}.md: alpha beta {number} on page {}", number + 1),
+                format!("file:///{number}.md: gamma delta {number} on page {}", number + 2),
+                format!("/{number}.md Title of /{number}.md by Author {number}: [\"Heading {number}\"]"),
+            ]
+        })
+        .collect();
     let mut random = Random::new(17);
     let (mut right, mut refused) = (0, 0);
     for (from, name) in [(&sound, "documents.sqlite"), (&live, "documents.sqlite"), (&live, "documents.sqlite-wal")] {
@@ -202,7 +242,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     fs_err::write(&path, &bytes).unwrap();
     let refused = Index::open(folder.path(), &IndexOptions::default()).unwrap_err();
     assert!(
-        matches!(&refused, IndexError::NewerVersion { found: 99, supported: 3, path: named } if *named == path),
+        matches!(&refused, IndexError::NewerVersion { found: 99, supported: 5, path: named } if *named == path),
         "{refused}"
     );
     assert!(Index::open_existing(folder.path(), &IndexOptions::default()).is_err());

@@ -516,6 +516,17 @@ fn failures_and_roots_are_remembered() {
     assert_eq!(writer.roots(Some("c")).unwrap(), index.roots(None).unwrap());
     writer.forget_root("c", "/docs".as_ref()).unwrap();
     assert!(index.roots(None).unwrap().is_empty());
+    // All of a path at once, and nothing of its neighbours.
+    for root in ["/docs", "/docs/deep", "/docs2"] {
+        writer.record_root("c", root.as_ref()).unwrap();
+        writer.record_failure(&failure(&format!("{root}/b.pdf"), None, "not there")).unwrap();
+    }
+    let forgotten = writer.forget("c", &["/docs/".into()]).unwrap();
+    assert_eq!((forgotten.documents, forgotten.failures, forgotten.roots), (1, 2, 2));
+    assert_eq!(index.roots(None).unwrap(), [std::path::PathBuf::from("/docs2")]);
+    assert_eq!(index.failures(None).unwrap().len(), 1);
+    assert_eq!(index.documents(None).unwrap().len(), 0);
+    writer.put(&document, &chunks).unwrap();
     let id = index.documents(None).unwrap()[0].id;
     let touched = sidenote_index::Fingerprint { mtime_ns: 5_000_000, inode: 9, ..fingerprint("readable now\n") };
     writer.touch(&[id], &touched, Some(1_700_000_000_000)).unwrap();

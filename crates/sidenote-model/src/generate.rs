@@ -241,4 +241,10 @@ pub trait Generator: Send + Sync {
     /// # Errors
     /// As [`Generator::generate`].
     fn score(&self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f32>, ModelError>;
+
+    /// Share of the tokens of all prompts so far that were not evaluated because an earlier prompt had them, 0 to 1; `None`
+    /// before the first prompt, and where nobody counts.
+    fn prompt_hit_rate(&self) -> Option<f32> {
+        None
+    }
 }

@@ -44,3 +44,4 @@ pub use hash::HashEmbedder;
 pub use llama::{LlamaGenerator, LlamaOptions, LoadProgress};
 pub use probe::{probe_gguf, probe_main};
 pub use scripted::ScriptedGenerator;
+pub use state_file::{KeptStates, kept_states};

@@ -26,7 +26,7 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::VocabType;
 
 use crate::gguf::read_gguf;
-use crate::llama_thread::{Command, Event, Setup, start};
+use crate::llama_thread::{Command, Event, PromptUsage, Setup, start};
 use crate::stamp::file_sha256;
 use crate::state_file::StateFolder;
 use crate::template::{ChatTemplate, Part};
@@ -106,6 +106,7 @@ pub struct LlamaGenerator {
     thread: Option<std::thread::JoinHandle<()>>,
     // What a vocabulary of the sentencepiece kind makes of the line break that shields a stretch from a leading space.
     line_break: Option<Vec<LlamaToken>>,
+    usage: Arc<PromptUsage>,
 }
 
 impl std::fmt::Debug for LlamaGenerator {
@@ -140,6 +141,7 @@ impl LlamaGenerator {
         let whole_states = summary.sliding_window.is_none() && summary.architecture != "gemma2";
         let folder = options.state_folder.clone().filter(|_| whole_states);
         let states = folder.map(|folder| StateFolder::new(folder, &sha256_hex, context_tokens, threads));
+        let usage = Arc::<PromptUsage>::default();
         let setup = Setup {
             name: options.name.clone(),
             path: path.to_owned(),
@@ -149,6 +151,7 @@ impl LlamaGenerator {
             progress: options.progress.clone(),
             kept_bytes: if whole_states { options.kept_bytes } else { 0 },
             states,
+            usage: Arc::clone(&usage),
         };
         let started = Instant::now();
         let (model, commands, thread) = start(setup)?;
@@ -175,7 +178,7 @@ impl LlamaGenerator {
             size_bytes: model.size(),
         };
         let line_break = leading_line_break(&model);
-        Ok(Self { info, model, template, commands: Some(commands), thread: Some(thread), line_break })
+        Ok(Self { info, model, template, commands: Some(commands), thread: Some(thread), line_break, usage })
     }
 
     /// What llama.cpp says about the CPU features its kernels were built with.
@@ -226,6 +229,10 @@ impl LlamaGenerator {
 }
 
 impl Generator for LlamaGenerator {
+    fn prompt_hit_rate(&self) -> Option<f32> {
+        self.usage.hit_rate()
+    }
+
     fn info(&self) -> GeneratorInfo {
         self.info.clone()
     }

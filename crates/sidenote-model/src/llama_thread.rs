@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -40,6 +41,28 @@ pub(crate) struct Setup {
     pub(crate) progress: Option<LoadProgress>,
     pub(crate) kept_bytes: usize,
     pub(crate) states: Option<StateFolder>,
+    pub(crate) usage: Arc<PromptUsage>,
+}
+
+/// Tokens of prompts, and of those the ones that were found in the cache. Written by the thread, read by anyone.
+#[derive(Debug, Default)]
+pub(crate) struct PromptUsage {
+    tokens: AtomicU64,
+    reused: AtomicU64,
+}
+
+impl PromptUsage {
+    fn count(&self, tokens: usize, reused: usize) {
+        self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
+        self.reused.fetch_add(reused as u64, Ordering::Relaxed);
+    }
+
+    /// `None` before the first prompt.
+    pub(crate) fn hit_rate(&self) -> Option<f32> {
+        let (tokens, reused) = (self.tokens.load(Ordering::Relaxed), self.reused.load(Ordering::Relaxed));
+        #[expect(clippy::cast_precision_loss, reason = "a share to be shown")]
+        (tokens > 0).then(|| reused as f32 / tokens as f32)
+    }
 }
 
 /// What the thread can do.
@@ -115,6 +138,7 @@ fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<Llama
         may_return: false,
         shelf: Shelf::new(kept_bytes, SeqState::byte_len),
         states,
+        usage: setup.usage,
     };
     if ready.send(Ok(Arc::clone(&model))).is_err() {
         return;
@@ -183,6 +207,7 @@ struct Evaluator<'model> {
     may_return: bool,
     shelf: Shelf<SeqState>,
     states: Option<StateFolder>,
+    usage: Arc<PromptUsage>,
 }
 
 /// A prompt is in the cache.
@@ -345,12 +370,14 @@ impl Evaluator<'_> {
             self.trim(length);
             if self.held.tokens.len() == length {
                 self.may_return |= may_return;
+                self.usage.count(length, length);
                 return Ok(Some(Prefilled { reused: length, scores }));
             }
         }
         self.make_ready(&wanted, prompt.fixed_tokens);
         self.may_return = may_return;
         let reused = self.held.tokens.len();
+        self.usage.count(length, reused);
         for &end in wanted.batch_ends.iter().filter(|end| **end > reused) {
             if is_cancelled() {
                 return Ok(None);

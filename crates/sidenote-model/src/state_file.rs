@@ -30,6 +30,26 @@ pub(crate) struct StateFolder {
     depends_on: String,
 }
 
+/// How many states a folder keeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeptStates {
+    /// Prompts' beginnings.
+    pub count: usize,
+    /// Bytes on disk.
+    pub bytes: u64,
+}
+
+/// Counts the states in a folder; none where it is not there.
+pub fn kept_states(folder: &Path) -> KeptStates {
+    let mut kept = KeptStates::default();
+    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
+        let is_state = entry.path().extension().is_some_and(|extension| extension == "state");
+        kept.count += usize::from(is_state);
+        kept.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+    }
+    kept
+}
+
 /// A state that was kept.
 #[derive(Debug)]
 pub(crate) struct KeptState {

@@ -216,6 +216,7 @@ fn greedy_generation_is_the_same_every_time_and_says_why_it_ended() {
     assert!(pieces.len() > 1);
     assert_eq!(first.tokens_prompt, prompt.tokens.len());
     assert_eq!(second.tokens_reused, prompt.tokens.len());
+    assert!(generator.prompt_hit_rate().is_some_and(|rate| rate > 0.0 && rate < 1.0));
     assert!(first.mean_logprob < 0.0 && first.mean_logprob > -3.0 && first.min_logprob <= first.mean_logprob);
     let (short, _) = run(generator, &GenerateRequest::greedy(prompt.clone(), 3));
     assert_eq!((short.stop_reason, short.tokens_generated), (StopReason::MaxTokens, 3));

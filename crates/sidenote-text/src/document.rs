@@ -166,6 +166,8 @@ pub struct Document {
     pub tables: Vec<Table>,
     /// Things a user should know although the file was read: pages without text, bytes that were not UTF-8.
     pub warnings: Vec<String>,
+    /// Whether pages without a text layer, its own or those of what it holds, were left out for want of a [`crate::Recogniser`].
+    pub waits_for_ocr: bool,
 }
 
 /// What a file gives: itself, its attachments, its members.
@@ -200,6 +202,7 @@ impl Document {
             places: Vec::new(),
             tables: Vec::new(),
             warnings: Vec::new(),
+            waits_for_ocr: false,
         }
     }
 }

@@ -121,6 +121,7 @@ pub(crate) fn read_all(
         names: HashMap::new(),
         failures: 0,
         is_encrypted: true,
+        waits_for_ocr: false,
         extracted: Extracted::default(),
     };
     reading.read(None, source, None, 0)?;
@@ -139,6 +140,8 @@ struct Reading<'a> {
     failures: usize,
     /// Whether all that failed did so for want of a password.
     is_encrypted: bool,
+    /// Whether one failed because all of its pages are pictures that nobody is there to read.
+    waits_for_ocr: bool,
     extracted: Extracted,
 }
 
@@ -234,6 +237,7 @@ impl Reading<'_> {
         };
         outcome.map_err(|error| {
             self.is_encrypted &= error == ExtractError::Encrypted;
+            self.waits_for_ocr |= matches!(error, ExtractError::NoTextLayer { .. });
             // The limit was set for all texts together; the number that is left for this one says nothing.
             if matches!(error, ExtractError::TooLong { .. }) {
                 let limit = self.limits.max_text_bytes;
@@ -269,6 +273,9 @@ impl Reading<'_> {
                 Some(_) if self.is_encrypted && self.failures > 0 => ExtractError::Encrypted,
                 Some(first) => ExtractError::NothingRead(first.clone()),
             });
+        }
+        if let Some(first) = self.extracted.documents.first_mut() {
+            first.waits_for_ocr |= self.waits_for_ocr;
         }
         if let Some(more) = self.failures.checked_sub(MAX_WARNINGS).filter(|more| *more > 0) {
             self.extracted.warnings.push(format!("{more} more attachments or members were not read"));

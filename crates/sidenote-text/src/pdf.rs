@@ -98,6 +98,7 @@ pub(crate) fn read(
         pages: written.pages,
         tables: written.tables,
         warnings,
+        waits_for_ocr: recogniser.is_none() && !pages.blank.is_empty(),
         ..Document::of_text(Format::Pdf, written.text)
     })
 }

@@ -4,7 +4,7 @@
 //! reach the network, start programs or touch other processes (seccomp). The worker gets bytes on its standard input
 //! and gives text on its standard output, so it loses nothing that it needs.
 //!
-//! A kernel without Landlock or seccomp still has the limits; [`enter`] says what holds, and the worker reports it.
+//! A kernel without Landlock or seccomp still has the limits.
 
 use std::io;
 #[cfg(target_os = "linux")]
@@ -16,11 +16,13 @@ use std::path::{Path, PathBuf};
 /// When a limit cannot be set. A kernel that lacks Landlock or seccomp is not an error.
 pub(crate) fn enter(memory_bytes: u64) -> io::Result<()> {
     limit(memory_bytes, 16)?;
+    #[cfg(unix)]
+    rlimit::setrlimit(rlimit::Resource::FSIZE, 0, 0)?; // what it writes goes into a pipe
     #[cfg(target_os = "linux")]
     {
-        let files = linux::deny_files(&[]);
-        let calls = linux::deny_calls(&[linux::WORKER_NEEDS_NOT, linux::NOBODY_NEEDS]);
-        tracing::debug!(files, calls, "extraction worker is confined");
+        linux::deny_files(&[]);
+        linux::deny_processes();
+        linux::deny_calls(&[linux::WORKER_NEEDS_NOT, linux::NOBODY_NEEDS, linux::OLD_CALLS]);
     }
     Ok(())
 }
@@ -63,7 +65,10 @@ mod linux {
     use landlock::{
         ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
     };
-    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+    use seccompiler::{
+        BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+        TargetArch,
+    };
 
     /// No file may be opened, made or removed, but for reading and running what lies under `readable`. Whether the kernel
     /// holds to it.
@@ -100,11 +105,65 @@ mod linux {
     ];
 
     /// Files and other programs.
-    pub(super) const WORKER_NEEDS_NOT: &[i64] =
-        &[libc::SYS_openat, libc::SYS_openat2, libc::SYS_execve, libc::SYS_execveat];
+    pub(super) const WORKER_NEEDS_NOT: &[i64] = &[
+        libc::SYS_openat,
+        libc::SYS_openat2,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_renameat2,
+        libc::SYS_linkat,
+        libc::SYS_symlinkat,
+        libc::SYS_mkdirat,
+        libc::SYS_mknodat,
+        libc::SYS_fchmodat,
+        libc::SYS_fchownat,
+        libc::SYS_truncate,
+        libc::SYS_setns,
+        libc::SYS_unshare,
+        libc::SYS_pidfd_open,
+        libc::SYS_pidfd_send_signal,
+    ];
+
+    /// What the same was done with before there were folders to start from.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) const OLD_CALLS: &[i64] = &[
+        libc::SYS_open,
+        libc::SYS_creat,
+        libc::SYS_unlink,
+        libc::SYS_rmdir,
+        libc::SYS_rename,
+        libc::SYS_renameat,
+        libc::SYS_link,
+        libc::SYS_symlink,
+        libc::SYS_mkdir,
+        libc::SYS_mknod,
+        libc::SYS_chmod,
+        libc::SYS_chown,
+        libc::SYS_fork,
+        libc::SYS_vfork,
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) const OLD_CALLS: &[i64] = &[];
 
     /// None of these system calls. Whether the kernel holds to it.
     pub(super) fn deny_calls(denied: &[&[i64]]) -> bool {
+        deny(denied.iter().copied().flatten().map(|call| (*call, Vec::new())).collect(), libc::EACCES)
+    }
+
+    /// Threads may be started, processes not. Whether the kernel holds to it.
+    pub(super) fn deny_processes() -> bool {
+        let makes_a_process =
+            SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64), 0)
+                .and_then(|condition| SeccompRule::new(vec![condition]));
+        let Ok(makes_a_process) = makes_a_process else { return false };
+        // Its arguments lie in memory, where a filter cannot look. Told that there is no such call, the C library takes `clone`.
+        deny(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+            && deny(BTreeMap::from([(libc::SYS_clone, vec![makes_a_process])]), libc::EACCES)
+    }
+
+    /// Answers calls that a rule names with an error. Whether the kernel holds to it.
+    fn deny(rules: BTreeMap<i64, Vec<SeccompRule>>, error: i32) -> bool {
         let arch = if cfg!(target_arch = "x86_64") {
             TargetArch::x86_64
         } else if cfg!(target_arch = "aarch64") {
@@ -112,11 +171,57 @@ mod linux {
         } else {
             return false;
         };
-        let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> =
-            denied.iter().copied().flatten().map(|call| (*call, Vec::new())).collect();
-        let refusal = SeccompAction::Errno(libc::EACCES as u32);
-        SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch)
+        SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(error.unsigned_abs()), arch)
             .and_then(BpfProgram::try_from)
             .is_ok_and(|program| seccompiler::apply_filter(&program).is_ok())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{net::TcpListener, os::unix::net::UnixStream, process::Command, thread};
+
+    use super::*;
+
+    const FOLDER: &str = "SIDENOTE_CAGE_TEST_FOLDER";
+
+    /// What code that takes the worker over could try; each with whether it was refused.
+    #[test]
+    #[ignore = "the other test runs it in a process of its own"]
+    fn child() {
+        let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+        let secret = folder.join("secret");
+        enter(2 << 30).unwrap();
+        let tried = [
+            ("read a file", fs_err::read(&secret).is_err()),
+            ("read a system file", fs_err::read("/etc/passwd").is_err()),
+            ("list a folder", fs_err::read_dir(&folder).is_err()),
+            ("write a file", fs_err::write(folder.join("new"), "x").is_err()),
+            ("rename a file", fs_err::rename(&secret, folder.join("other")).is_err()),
+            ("link a file", fs_err::hard_link(&secret, folder.join("other")).is_err()),
+            ("remove a file", fs_err::remove_file(&secret).is_err()),
+            ("make a folder", fs_err::create_dir(folder.join("deep")).is_err()),
+            ("listen", TcpListener::bind("127.0.0.1:0").is_err()),
+            ("make a socket", UnixStream::pair().is_err()),
+            ("start a program", Command::new("/bin/true").status().is_err()),
+        ];
+        assert_eq!(thread::spawn(|| 7).join().unwrap(), 7, "threads are needed");
+        for (what, was_refused) in tried {
+            assert!(was_refused, "it can {what}");
+        }
+    }
+
+    #[test]
+    fn the_worker_reaches_no_file_no_network_and_no_program() {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("secret"), "the heron").unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["cage::tests::child", "--exact", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

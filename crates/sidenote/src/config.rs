@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, walk::absolute};
 
 /// Most memory of the extraction worker, where nobody says otherwise.
 pub(crate) const EXTRACT_MEMORY_BYTES: u64 = 2 << 30;
@@ -103,6 +103,8 @@ pub struct Ingest {
     pub ocr_program: String,
     /// Languages of such pages as tesseract names them, joined by `+`.
     pub ocr_languages: String,
+    /// Most seconds of reading such pages of one file, 1 to 604,800 (a week).
+    pub ocr_timeout_seconds: u64,
     /// Whether symbolic links inside an ingested folder are followed.
     pub follow_symlinks: bool,
     /// Whether files and folders whose name begins with a dot are read.
@@ -125,6 +127,7 @@ impl Default for Ingest {
             ocr: true,
             ocr_program: "tesseract".into(),
             ocr_languages: "eng".into(),
+            ocr_timeout_seconds: 7_200,
             follow_symlinks: false,
             include_hidden: false,
             include: Vec::new(),
@@ -319,18 +322,33 @@ impl Default for Serve {
     }
 }
 
+impl Paths {
+    /// Models are shared by data folders, and not to be backed up, moved or wiped with one of them.
+    fn check(&self) -> Result<(), Error> {
+        let [data, models] = [&self.data, &self.models].map(|path| absolute(path));
+        if self.data.as_os_str().is_empty() || self.models.as_os_str().is_empty() || !models.starts_with(&data) {
+            return Ok(());
+        }
+        let problem =
+            format!("`{}` lies inside the data folder `{}`; name another one", models.display(), data.display());
+        Err(Error::Config { key: "paths.models".into(), problem })
+    }
+}
+
 impl Config {
     /// Checks every range.
     ///
     /// # Errors
     /// [`Error::Config`] with the key, its value and the range.
     pub fn validate(&self) -> Result<(), Error> {
+        self.paths.check()?;
         range("ingest.max_file_bytes", self.ingest.max_file_bytes, 1, 16 << 30)?;
         range("ingest.max_text_bytes", self.ingest.max_text_bytes, 1, 1 << 30)?;
         range("ingest.max_pages", self.ingest.max_pages, 1, 1_000_000)?;
         range("ingest.extract_timeout_seconds", self.ingest.extract_timeout_seconds, 1, 3_600)?;
         range("ingest.extract_memory_bytes", self.ingest.extract_memory_bytes, 256 << 20, u64::MAX)?;
         check_ocr_languages(&self.ingest.ocr_languages)?;
+        range("ingest.ocr_timeout_seconds", self.ingest.ocr_timeout_seconds, 1, 604_800)?;
         check_globs("ingest.include", &self.ingest.include)?;
         check_globs("ingest.exclude", &self.ingest.exclude)?;
         range("chunk.max_tokens", self.chunk.max_tokens, 32, 8_192)?;
@@ -452,6 +470,16 @@ mod tests {
     #[test]
     fn the_defaults_are_valid() {
         Config::default().validate().unwrap();
+    }
+
+    #[test]
+    fn models_do_not_lie_in_the_data_folder() {
+        let paths = Paths { data: "/srv/sidenote".into(), models: "/srv/sidenote/models".into() };
+        let mut config = Config { paths, ..Config::default() };
+        let refused = config.validate().unwrap_err().to_string();
+        assert!(refused.contains("`paths.models`") && refused.contains("inside the data folder"), "{refused}");
+        config.paths.models = "/srv/sidenote-models".into();
+        config.validate().unwrap();
     }
 
     #[test]

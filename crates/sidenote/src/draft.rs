@@ -5,8 +5,8 @@
 
 use sidenote_text::sentences;
 
-/// Longest label held back while it is incomplete, in bytes: `[12, 13, 14]` and a little more.
-const MAX_LABEL_BYTES: usize = 24;
+/// Longest label held back while it is incomplete, in bytes. No passage list of a prompt is near as long.
+const MAX_LABEL_BYTES: usize = 256;
 
 /// Passes a draft on piece by piece, without labels that name no passage.
 #[derive(Debug)]
@@ -33,16 +33,18 @@ impl LabelFilter {
             };
             shown.push_str(&self.held[..open]);
             self.held.drain(..open);
-            match self.held.find(']') {
-                Some(close) => {
+            let next = self.held[1..].find(['[', ']']).map(|next| next + 1);
+            match next {
+                Some(close) if self.held[close..].starts_with(']') => {
                     let label: String = self.held.drain(..=close).collect();
                     shown.push_str(&self.keep(&label));
                 }
-                None if self.held.len() > MAX_LABEL_BYTES => {
+                None if may_become_label(&self.held) => return shown,
+                // What opens another bracket, or holds other characters, is text.
+                Some(_) | None => {
                     shown.push('[');
                     self.held.drain(..1);
                 }
-                None => return shown,
             }
         }
     }
@@ -50,7 +52,7 @@ impl LabelFilter {
     /// Gives what is left at the end of the draft.
     pub(crate) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
-        if held.starts_with('[') && held[1..].chars().all(is_label_char) { String::new() } else { held }
+        if may_become_label(&held) { String::new() } else { held }
     }
 
     fn keep(&self, label: &str) -> String {
@@ -67,6 +69,39 @@ impl LabelFilter {
 
 fn is_label_char(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, ',' | ' ' | ';' | '-')
+}
+
+/// Whether an opened bracket may still be closed as a label.
+fn may_become_label(held: &str) -> bool {
+    const WORD: &str = "passage";
+    let Some(inner) = held.strip_prefix('[').filter(|_| held.len() <= MAX_LABEL_BYTES) else { return false };
+    let inner = inner.trim_start();
+    let letters = inner.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(inner.len());
+    let (word, rest) = inner.split_at(letters);
+    let is_begun = rest.is_empty() && WORD.starts_with(&word.to_ascii_lowercase());
+    (word.is_empty() || is_begun || word.eq_ignore_ascii_case(WORD)) && rest.chars().all(is_label_char)
+}
+
+/// A document's own sentence with its own bracketed numbers (of references, of years) in round brackets: nothing in an answer
+/// may look like a note that is none.
+pub(crate) fn without_labels(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('[') {
+        let Some(close) = rest[open..].find(']').map(|close| open + close) else { break };
+        shown.push_str(&rest[..open]);
+        let bracketed = &rest[open..=close];
+        if numbers(bracketed).is_some() {
+            shown.extend(["(", &rest[open + 1..close], ")"]);
+            rest = &rest[close + 1..];
+        } else {
+            // What is inside may hold another one.
+            shown.push('[');
+            rest = &rest[open + 1..];
+        }
+    }
+    shown.push_str(rest);
+    shown
 }
 
 /// The numbers of `[1, 2]`; `None` where the brackets hold something else, which is then text.
@@ -151,12 +186,25 @@ mod tests {
         assert_eq!(filter(&["14 days ", "[", "9", "]."], 3), "14 days .");
         assert_eq!(filter(&["a [1, 9] b [0]"], 3), "a [1] b ");
         assert_eq!(filter(&["cut off [1"], 3), "cut off ");
+        assert_eq!(filter(&["a [9, 10, 11, 12, ", "13, 14, 15, 16, 17", ", 2] b"], 3), "a [2] b");
+        assert_eq!(filter(&["a [Passage ", "7] b [pass", "age 2]"], 3), "a  b [2]");
     }
 
     #[test]
     fn brackets_that_are_no_label_are_text() {
         assert_eq!(filter(&["see [annex A] and arr[", "i]"], 3), "see [annex A] and arr[i]");
+        assert_eq!(filter(&["a [b [9] c]"], 3), "a [b  c]");
         assert_eq!(filter(&["an open [bracket that goes on for long"], 3), "an open [bracket that goes on for long");
+    }
+
+    #[test]
+    fn numbers_of_a_document_do_not_look_like_notes() {
+        assert_eq!(
+            without_labels("Built in 1998.[12] See [3, 4] and [annex [5]]."),
+            "Built in 1998.(12) See (3, 4) and [annex (5)]."
+        );
+        assert_eq!(without_labels("[1990] 2 AC 605 [open"), "(1990) 2 AC 605 [open");
+        assert_eq!(without_labels("No brackets, [no] number."), "No brackets, [no] number.");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::{
 
 use sidenote_index::{CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode};
 use sidenote_model::{
-    CancelToken, ChatMessage, Embedder, GenerateRequest, Generation, Generator, Sampling, StopReason,
+    CancelToken, ChatMessage, Embedder, GenerateRequest, Generation, Generator, KeptStates, Sampling, StopReason,
+    kept_states,
 };
 use sidenote_text::Span;
 
@@ -76,6 +77,10 @@ pub struct Status {
     pub generation_model: Option<String>,
     /// Files that could not be read at the last ingest.
     pub failures: Vec<FailedFile>,
+    /// States of the language model that are kept in the data folder.
+    pub kept_states: KeptStates,
+    /// Share of the tokens of all prompts of this process that did not have to be evaluated, 0 to 1; `None` before the first.
+    pub prompt_hit_rate: Option<f32>,
 }
 
 /// How the bare language model is to write.
@@ -169,7 +174,8 @@ impl Engine {
         watch(self, request, on_event, cancel)
     }
 
-    /// Removes documents. They are gone from every answer at once; with `purge` also from every byte.
+    /// Removes documents, and forgets the files that could not be read. They are gone from every answer at once; with `purge` also
+    /// from every byte.
     ///
     /// # Errors
     /// When another process writes, or the data folder cannot be used.
@@ -185,7 +191,7 @@ impl Engine {
         let mut writer = self.known_index()?.writer()?;
         let removed = writer.remove(&[id])?;
         writer.commit()?;
-        Ok(RemoveReport { removed, purged: 0 })
+        Ok(RemoveReport { removed, ..RemoveReport::default() })
     }
 
     /// Finds passages.
@@ -393,21 +399,23 @@ impl Engine {
         Ok((embedder.embed(&read)?, tokens))
     }
 
-    /// What is in the data folder; all zero where there is none yet.
+    /// What is in the data folder, all zero where there is none yet; with a collection's name, its documents, chunks and failures
+    /// alone.
     ///
     /// # Errors
     /// When the data folder cannot be used.
-    pub fn status(&self) -> Result<Status, Error> {
+    pub fn status(&self, collection: Option<&str>) -> Result<Status, Error> {
         let mut status = Status {
             data_dir: self.config().paths.data.clone(),
+            kept_states: kept_states(&models::states_folder(self.config())),
+            // While the model is being loaded, there was no prompt.
+            prompt_hit_rate: self.inner.generator.try_lock().ok().and_then(|it| it.as_ref()?.prompt_hit_rate()),
             embedding_model: Some(self.config().models.embedder.clone()),
             generation_model: Some(self.config().models.generator.clone()),
             ..Status::default()
         };
         let Some(index) = self.index()? else { return Ok(status) };
         let counts = index.status()?;
-        status.documents = counts.documents;
-        status.chunks = counts.chunks;
         status.vectors = counts.vectors;
         status.bytes = counts.bytes;
         status.generation = counts.generation;
@@ -415,14 +423,13 @@ impl Engine {
         status.collections = counts
             .collections
             .into_iter()
-            .map(|collection| CollectionStatus {
-                name: collection.name,
-                documents: collection.documents,
-                chunks: collection.chunks,
-            })
+            .filter(|known| collection.is_none_or(|name| known.name == name))
+            .map(|known| CollectionStatus { name: known.name, documents: known.documents, chunks: known.chunks })
             .collect();
+        status.documents = status.collections.iter().map(|known| known.documents).sum();
+        status.chunks = status.collections.iter().map(|known| known.chunks).sum();
         status.failures = index
-            .failures(None)?
+            .failures(collection)?
             .into_iter()
             .map(|failure| FailedFile { path: failure.path, reason: failure.reason })
             .collect();
@@ -445,6 +452,7 @@ impl Engine {
 
     fn index_options(&self) -> IndexOptions {
         let settings = &self.config().index;
+        let defaults = IndexOptions::default();
         IndexOptions {
             vector: match settings.vector {
                 VectorIndexKind::Auto => VectorMode::Auto,
@@ -452,8 +460,10 @@ impl Engine {
                 VectorIndexKind::Hnsw => VectorMode::Hnsw,
             },
             hnsw_min_vectors: settings.hnsw_min_vectors,
+            // Whoever asks for segments early gets small ones.
+            seal_min_vectors: defaults.seal_min_vectors.min(settings.hnsw_min_vectors),
             ef_search: settings.ef_search,
-            ..IndexOptions::default()
+            ..defaults
         }
     }
 

@@ -6,7 +6,7 @@
 //! between, what was reported is kept.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     path::{Path, PathBuf},
     sync::mpsc,
     thread,
@@ -92,7 +92,11 @@ impl Ingestion<'_> {
         }
         let mut report = run.report;
         for root in &walk.roots {
-            writer.record_root(&self.request.collection, root)?;
+            if root.exists() {
+                writer.record_root(&self.request.collection, root)?;
+            } else {
+                writer.forget_root(&self.request.collection, root)?;
+            }
         }
         writer.commit()?;
         if !report.interrupted {
@@ -113,7 +117,10 @@ impl Ingestion<'_> {
         options.include.extend_from_slice(&self.request.include);
         options.exclude.extend_from_slice(&self.request.exclude);
         let scan_started = SystemTime::now();
-        let walk = walk_files(&self.request.paths, &options, &self.config.paths);
+        let mut walk = walk_files(&self.request.paths, &options, &self.config.paths);
+        if self.request.allow_empty_root {
+            walk.take_for_empty(&self.index.roots(Some(&self.request.collection))?);
+        }
         if walk.files.is_empty() && walk.roots.is_empty() && !walk.failed.is_empty() {
             let (path, reason) = walk.failed[0].clone();
             return Err(Error::NothingToIngest { path, reason });
@@ -222,7 +229,7 @@ impl<'a> Run<'a> {
             let known = self.known.file(&found.path);
             if let Some(reason) = self.known.hopeless(found).filter(|_| !request.rehash && !request.retry) {
                 hopeless.push((&found.path, reason));
-            } else if let Some(known) = known.filter(|known| !request.rehash && found.has(&known.fingerprint)) {
+            } else if let Some(known) = known.filter(|known| !request.rehash && self.known.is_current(known, found)) {
                 self.report.unchanged += 1;
                 show(IngestEvent::File { path: &found.path, outcome: FileOutcome::Unchanged, chunks: known.chunks });
             } else {
@@ -257,7 +264,10 @@ impl<'a> Run<'a> {
             moved: HashSet::new(),
         };
         let chunks = ChunkEmbedder { index, embedder, cancel, recent: VecDeque::new() };
-        let mut kept = Kept { committed: Instant::now(), since_seal: 0 };
+        let status = index.status()?;
+        // Vectors that wait from before count: an ingest that is stopped again and again must not pile them up.
+        let waiting = status.vectors.saturating_sub(status.sealed_vectors);
+        let mut kept = Kept { committed: Instant::now(), since_seal: usize::try_from(waiting).unwrap_or(usize::MAX) };
         thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel(READ_AHEAD);
             let start = |name: &str| thread::Builder::new().name(name.into());
@@ -396,36 +406,33 @@ impl<'a> Run<'a> {
         let request = self.ingestion.request;
         let renamed = std::mem::take(&mut self.renamed);
         let is_narrowed = !request.include.is_empty() || !request.exclude.is_empty();
+        let vanished =
+            if request.allow_empty_root && !is_narrowed { Vec::new() } else { self.vanished_roots(walk, &renamed)? };
+        for (root, files) in vanished.iter().filter(|_| !is_narrowed) {
+            let reason = format!(
+                "the folder holds no file, and {files} of its files are known; nothing was removed, because this is how an \
+                 unmounted disk looks (`--allow-empty-root` removes them)"
+            );
+            self.fail(root, None, &reason, show)?;
+        }
         // A file that is still there but is ignored or hidden now is gone from the folder as it is read; not so one that only
         // this request leaves out.
         let is_there = |path: &Path| {
             renamed.contains(path)
-                || walk.files.binary_search_by(|found| found.path.as_path().cmp(path)).is_ok()
+                || walk.has_file(path)
                 || walk.failed.iter().any(|(failed, _)| failed == path)
+                || vanished.iter().any(|(root, _)| path.starts_with(root))
                 || is_narrowed && path.exists()
         };
         for root in &walk.roots {
-            let below: Vec<(&Path, &KnownFile)> = self.known.below(root).collect();
-            let is_empty = !walk.files.iter().any(|found| found.path.starts_with(root));
-            if is_empty && is_narrowed {
-                continue;
-            }
-            if is_empty && !below.is_empty() && !request.allow_empty_root {
-                let reason = format!(
-                    "the folder holds no file, and {} of its files are known; nothing was removed, because this is \
-                     how an unmounted disk looks (`--allow-empty-root` removes them)",
-                    below.len()
-                );
-                self.fail(root, None, &reason, show)?;
-                continue;
-            }
             for path in self.known.failures_below(root).filter(|path| !is_there(path)) {
                 self.writer.clear_failure(&request.collection, path)?;
             }
             if request.keep_missing {
                 continue;
             }
-            let gone: Vec<(&Path, &KnownFile)> = below.into_iter().filter(|(path, _)| !is_there(path)).collect();
+            let below = self.known.below(root);
+            let gone: Vec<(&Path, &KnownFile)> = below.filter(|(path, _)| !is_there(path)).collect();
             let documents: Vec<DocumentId> = gone.iter().flat_map(|(_, file)| file.documents.iter().copied()).collect();
             self.writer.remove(&documents)?;
             self.report.removed += gone.len();
@@ -434,6 +441,21 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Folders that were walked, or were once ingested by name and lie in one that was walked, and that hold no file although
+    /// they did; each with the number of files that are known.
+    fn vanished_roots(&self, walk: &Walk, renamed: &HashSet<PathBuf>) -> Result<Vec<(PathBuf, usize)>, Error> {
+        let once = self.ingestion.index.roots(Some(&self.ingestion.request.collection))?;
+        let inside = once.into_iter().filter(|root| walk.roots.iter().any(|walked| root.starts_with(walked)));
+        let roots: BTreeSet<PathBuf> = inside.chain(walk.roots.iter().cloned()).collect();
+        let known_files = |root: &Path| self.known.below(root).filter(|(path, _)| !renamed.contains(*path)).count();
+        let empty = roots.into_iter().filter(|root| !walk.has_file_below(root));
+        Ok(empty
+            .map(|root| (known_files(&root), root))
+            .filter(|(files, _)| *files > 0)
+            .map(|(files, root)| (root, files))
+            .collect())
     }
 
     /// A file's identity. One that changed while the scan ran, or just before it, gets a time no file has: its stamp does
@@ -469,5 +491,6 @@ fn new_document(collection: &str, found: &Found, fingerprint: Fingerprint, docum
         pages: document.pages,
         modified_unix_ms: Some(found.mtime_ms()),
         warnings: document.warnings,
+        waits_for_ocr: document.waits_for_ocr,
     }
 }

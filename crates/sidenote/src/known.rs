@@ -18,6 +18,14 @@ pub(crate) struct KnownFile {
     pub(crate) fingerprint: Fingerprint,
     /// Chunks of all its documents.
     pub(crate) chunks: usize,
+    /// Whether some of its pages were left out because tesseract was not there.
+    waits_for_ocr: bool,
+}
+
+impl KnownFile {
+    fn new(fingerprint: Fingerprint) -> Self {
+        Self { documents: Vec::new(), fingerprint, chunks: 0, waits_for_ocr: false }
+    }
 }
 
 /// The files of a collection, and those that could not be read.
@@ -28,6 +36,7 @@ pub(crate) struct Known {
     by_content: HashMap<[u8; 32], Vec<PathBuf>>,
     failures: HashMap<PathBuf, Failure>,
     tried_with: String,
+    has_ocr: bool,
 }
 
 impl Known {
@@ -35,9 +44,9 @@ impl Known {
         let mut files: BTreeMap<PathBuf, KnownFile> = BTreeMap::new();
         for document in index.documents(Some(collection))? {
             let fingerprint = document.fingerprint;
-            let file =
-                files.entry(document.path).or_insert(KnownFile { documents: Vec::new(), fingerprint, chunks: 0 });
+            let file = files.entry(document.path).or_insert_with(|| KnownFile::new(fingerprint));
             file.documents.push(document.id);
+            file.waits_for_ocr |= document.waits_for_ocr;
             file.chunks += usize::try_from(document.chunk_count).unwrap_or(usize::MAX);
         }
         let mut by_content: HashMap<[u8; 32], Vec<PathBuf>> = HashMap::new();
@@ -45,11 +54,28 @@ impl Known {
             by_content.entry(file.fingerprint.sha256).or_default().push(path.clone());
         }
         let failures = index.failures(Some(collection))?.into_iter().map(|failure| (failure.path.clone(), failure));
-        Ok(Self { files, by_content, failures: failures.collect(), tried_with: tried_with(limits) })
+        let ocr = Tesseract::find(limits);
+        let tried_with = tried_with(limits, ocr.as_ref());
+        Ok(Self { files, by_content, failures: failures.collect(), tried_with, has_ocr: ocr.is_some() })
     }
 
     pub(crate) fn file(&self, path: &Path) -> Option<&KnownFile> {
         self.files.get(path)
+    }
+
+    /// Whether a file need not be looked into.
+    pub(crate) fn is_current(&self, known: &KnownFile, found: &Found) -> bool {
+        found.has(&known.fingerprint) && !self.gives_more(known)
+    }
+
+    /// Whether a file's content is known and would give what it gave.
+    pub(crate) fn is_same(&self, known: &KnownFile, sha256: &[u8; 32]) -> bool {
+        known.fingerprint.sha256 == *sha256 && !self.gives_more(known)
+    }
+
+    /// Whether pages that were left out can be read now.
+    fn gives_more(&self, known: &KnownFile) -> bool {
+        known.waits_for_ocr && self.has_ocr
     }
 
     /// Files below a folder, in order of path.
@@ -93,8 +119,8 @@ impl Known {
 }
 
 /// What decides, besides the file itself, whether it can be read.
-fn tried_with(limits: &Ingest) -> String {
-    let ocr = Tesseract::find(limits).map(|tesseract| tesseract.description()).unwrap_or_default();
+fn tried_with(limits: &Ingest, ocr: Option<&Tesseract>) -> String {
+    let ocr = ocr.map(Tesseract::description).unwrap_or_default();
     format!(
         "{} {} {} {} {} {} {ocr}",
         env!("CARGO_PKG_VERSION"),

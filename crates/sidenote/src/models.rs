@@ -39,6 +39,11 @@ fn load_embedder_from(config: &Config, folder: &Path, name: String) -> Result<Ar
     Ok(Arc::new(OnnxEmbedder::load(&paths, &options)?))
 }
 
+/// Where states of the language model are kept.
+pub(crate) fn states_folder(config: &Config) -> PathBuf {
+    config.paths.data.join("states")
+}
+
 pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Error> {
     let mut path = located(config, &config.models.generator);
     if path.is_dir() || !is_path(&config.models.generator) {
@@ -53,7 +58,7 @@ pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Erro
         probe: worker::own_program().transpose()?,
         kept_bytes: config.llm.kept_bytes,
         // Nothing of a document lies there.
-        state_folder: Some(config.paths.data.join("states")),
+        state_folder: Some(states_folder(config)),
         ..LlamaOptions::default()
     };
     Ok(Arc::new(LlamaGenerator::load(&path, &options)?))

@@ -35,6 +35,7 @@ pub(crate) struct Tesseract {
     program: PathBuf,
     languages: String,
     page_timeout: Duration,
+    file_timeout: Duration,
     memory_bytes: u64,
 }
 
@@ -46,6 +47,7 @@ impl Tesseract {
             program,
             languages: limits.ocr_languages.clone(),
             page_timeout: Duration::from_secs(limits.extract_timeout_seconds),
+            file_timeout: Duration::from_secs(limits.ocr_timeout_seconds),
             memory_bytes: limits.extract_memory_bytes,
         })
     }
@@ -53,6 +55,18 @@ impl Tesseract {
     /// What its results depend on, besides the page.
     pub(crate) fn description(&self) -> String {
         format!("{} {}", self.program.display(), self.languages)
+    }
+
+    /// Whether a file on whose pages so much time was spent may have another one read.
+    ///
+    /// # Errors
+    /// A clause for the report.
+    pub(crate) fn check_time(&self, spent: Duration) -> Result<(), String> {
+        if spent < self.file_timeout {
+            return Ok(());
+        }
+        let seconds = self.file_timeout.as_secs();
+        Err(format!("the pages before it took {seconds} seconds (`ingest.ocr_timeout_seconds`)"))
     }
 
     /// Reads a page.

@@ -117,7 +117,7 @@ impl<'a> FileReader<'a> {
         }
         let bytes = read_bounded(&found.path, limit).map_err(|reason| Unread { reason, for_good: false })?;
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-        if known.is_some_and(|known| known.fingerprint.sha256 == sha256) {
+        if known.is_some_and(|known| self.known.is_same(known, &sha256)) {
             return Ok(Content::Same(sha256));
         }
         if known.is_none() && self.follow_moves {

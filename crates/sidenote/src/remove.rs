@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sidenote_index::{DocumentId, Index};
+use sidenote_index::Index;
 
 use crate::{error::Error, walk::absolute};
 
@@ -24,21 +24,23 @@ pub struct RemoveReport {
     pub removed: usize,
     /// Of those, gone from every byte.
     pub purged: usize,
+    /// Files that could not be read, and are no longer listed.
+    pub unlisted: usize,
 }
 
 pub(crate) fn remove(index: &Index, request: &RemoveRequest) -> Result<RemoveReport, Error> {
     let mut writer = index.writer()?;
     let paths: Vec<PathBuf> = request.paths.iter().map(|path| absolute(path)).collect();
-    let ids: Vec<DocumentId> = index
-        .documents(Some(&request.collection))?
-        .into_iter()
-        .filter(|document| paths.iter().any(|path| document.path.starts_with(path)))
-        .map(|document| document.id)
-        .collect();
-    let removed = writer.remove(&ids)?;
+    if request.purge {
+        // Should this process end on the way, the next one that writes goes on from there.
+        writer.announce_purge()?;
+    }
+    let forgotten = writer.forget(&request.collection, &paths)?;
     writer.commit()?;
     if request.purge {
         writer.compact()?;
     }
-    Ok(RemoveReport { removed, purged: if request.purge { removed } else { 0 } })
+    let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    let removed = count(forgotten.documents);
+    Ok(RemoveReport { removed, purged: if request.purge { removed } else { 0 }, unlisted: count(forgotten.failures) })
 }

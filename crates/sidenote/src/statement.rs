@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::{evidence::Sentence, retrieve::Hit};
+use crate::{draft::without_labels, evidence::Sentence, retrieve::Hit};
 
 /// Longest statement in bytes; a sentence that is longer stands alone.
 pub(crate) const MAX_STATEMENT_BYTES: usize = 300;
@@ -132,7 +132,7 @@ pub(crate) fn kind(text: &str) -> Kind {
     }
 }
 
-/// A sentence of a document as a sentence of an answer: without marks of lists, line breaks and cell borders.
+/// A sentence of a document as a sentence of an answer: without marks of lists, line breaks, cell borders, and what looks like a note.
 pub(crate) fn shown(text: &str) -> String {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | '*' | '+' | '>' | '\u{2022}'));
     let cells: Vec<String> = text
@@ -140,7 +140,7 @@ pub(crate) fn shown(text: &str) -> String {
         .map(|cell| cell.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|cell| !cell.is_empty())
         .collect();
-    cells.join(", ").replace("**", "")
+    without_labels(&cells.join(", ").replace("**", ""))
 }
 
 #[cfg(test)]
@@ -179,5 +179,6 @@ mod tests {
     fn marks_of_lists_and_cells_are_not_shown() {
         assert_eq!(shown("- The **band** is\n  loud."), "The band is loud.");
         assert_eq!(shown("| TR-80 | 25 g |"), "TR-80, 25 g");
+        assert_eq!(shown("- Built in 1998.[12]"), "Built in 1998.(12)");
     }
 }

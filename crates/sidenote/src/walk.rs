@@ -103,6 +103,24 @@ fn walk_folder(root: &Path, options: &Ingest, own: [PathBuf; 2], walk: &mut Walk
 }
 
 impl Walk {
+    /// Whether this file was found.
+    pub(crate) fn has_file(&self, path: &Path) -> bool {
+        self.files.binary_search_by(|found| found.path.as_path().cmp(path)).is_ok()
+    }
+
+    /// Whether a file below the folder was found.
+    pub(crate) fn has_file_below(&self, folder: &Path) -> bool {
+        let first = self.files.partition_point(|found| found.path.as_path() < folder);
+        self.files.get(first).is_some_and(|found| found.path.starts_with(folder))
+    }
+
+    /// Takes those of the folders that are not there for empty ones.
+    pub(crate) fn take_for_empty(&mut self, folders: &[PathBuf]) {
+        let is_gone = |path: &PathBuf| folders.contains(path) && !path.exists();
+        let gone = self.failed.extract_if(.., |(path, _)| is_gone(path));
+        self.roots.extend(gone.map(|(path, _)| path));
+    }
+
     fn look_at(&mut self, path: &Path) {
         let path = absolute(path);
         match fs_err::metadata(&path) {

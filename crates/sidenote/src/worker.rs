@@ -205,6 +205,8 @@ struct Reader<'a> {
     on_page: &'a dyn Fn(usize) -> bool,
     /// How many came so far.
     pages: Cell<usize>,
+    /// How long they took.
+    spent: Cell<Duration>,
     is_over: Cell<bool>,
 }
 
@@ -220,7 +222,10 @@ impl Reader<'_> {
         if self.is_over.get() {
             return Err("the ingest ended".to_owned());
         }
+        self.tesseract.check_time(self.spent.get())?;
+        let begun = Instant::now();
         let recognised = self.tesseract.recognise(page, self.cancel);
+        self.spent.update(|spent| spent + begun.elapsed());
         self.is_over.set(!(self.on_page)(self.pages.get()));
         recognised
     }
@@ -269,6 +274,7 @@ impl Extractor {
             cancel,
             on_page,
             pages: Cell::new(0),
+            spent: Cell::new(Duration::ZERO),
             is_over: Cell::new(false),
         });
         let reader = reader.as_ref();

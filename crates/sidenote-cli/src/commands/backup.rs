@@ -31,7 +31,7 @@ pub(crate) fn bring_back(session: &Session, args: &RestoreArgs) -> anyhow::Resul
 
 fn report(session: &Session, engine: &Engine, file: &Path, length: u64, what: &str) -> anyhow::Result<Exit> {
     let output = &session.output;
-    let status = engine.status()?;
+    let status = engine.status(None)?;
     if output.json {
         output.print_json(&BackupReport {
             path: file.to_string_lossy().into_owned(),

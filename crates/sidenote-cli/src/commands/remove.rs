@@ -13,8 +13,9 @@ pub(crate) fn run(session: &Session, args: &RemoveArgs) -> anyhow::Result<Exit> 
         collection: session.collection.clone().unwrap_or_else(|| sidenote::DEFAULT_COLLECTION.into()),
         purge: args.purge,
     };
-    let report = RemoveReport::from(&session.engine()?.remove(&request)?);
-    let exit = if report.removed == 0 && report.purged == 0 { Exit::Nothing } else { Exit::Done };
+    let done = session.engine()?.remove(&request)?;
+    let (report, unlisted) = (RemoveReport::from(&done), done.unlisted as u64);
+    let exit = if report.removed == 0 && unlisted == 0 { Exit::Nothing } else { Exit::Done };
     if output.json {
         output.print_json(&report)?;
         return Ok(exit);
@@ -25,6 +26,9 @@ pub(crate) fn run(session: &Session, args: &RemoveArgs) -> anyhow::Result<Exit> 
         String::new()
     };
     output.print(&format!("removed {}{purged}", counted(report.removed, "document")))?;
+    if unlisted > 0 {
+        output.hint(&format!("{} that could not be read is forgotten too", counted(unlisted, "file")));
+    }
     if exit == Exit::Nothing {
         output.hint("nothing was stored under these paths; `sidenote documents` lists what is");
     }

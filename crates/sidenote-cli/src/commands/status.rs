@@ -12,7 +12,7 @@ use crate::{
 /// Shows what is stored.
 pub(crate) fn run(session: &Session) -> anyhow::Result<Exit> {
     let output = &session.output;
-    let status = session.engine()?.status()?;
+    let status = session.engine()?.status(session.collection.as_deref())?;
     let wire = Status::from(&status);
     if output.json {
         output.print_json(&wire)?;

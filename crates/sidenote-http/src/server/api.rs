@@ -274,7 +274,7 @@ async fn link(State(server): State<Server>) -> Result<Json<PageLink>, Refusal> {
 }
 
 async fn status(State(server): State<Server>) -> Result<Json<Status>, Refusal> {
-    Ok(Json((&blocking(&server, |engine| engine.status()).await?).into()))
+    Ok(Json((&blocking(&server, |engine| engine.status(None)).await?).into()))
 }
 
 #[derive(Deserialize, JsonSchema)]

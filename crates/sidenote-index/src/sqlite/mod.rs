@@ -10,6 +10,8 @@
 //! - A list of ids travels as one JSON parameter (`json_each`), so no statement grows with its input. The planner does not know
 //!   how short the list is, and would rather go through the whole table: such joins are `CROSS JOIN`s, which it leaves in order.
 
+mod checksum;
+mod documents;
 mod next_model;
 mod put;
 mod read;
@@ -34,7 +36,7 @@ pub(crate) use rows::{
 };
 
 /// Schema version that this program writes; the number of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 3;
+pub(crate) const SCHEMA_VERSION: i64 = 5;
 /// "sidn" in ASCII.
 const APPLICATION_ID: i64 = 1_936_289_390;
 /// Length of a stored piece of text in bytes; the schema documents it.

@@ -5,7 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use sidenote_text::Chunk;
 use sqlx::SqliteConnection;
 
-use super::rows::{format_name, hex, json_ids, model};
+use super::checksum::Checksum;
+use super::documents::note_checksums;
+use super::rows::{chunk_checksum, format_name, hex, json_ids, model, page_checksum, piece_checksum};
 use super::write::{collection_id, next_sequence, remove_rows};
 use super::{PIECE_BYTES, Writer, signed, vector_bytes};
 use crate::crash;
@@ -30,6 +32,7 @@ pub(crate) struct PutRows {
     pages: Vec<(i64, i64, i64)>,
     page_count: i64,
     warnings: String,
+    waits_for_ocr: bool,
     chunks: Vec<PutChunk>,
     dimensions: Option<usize>,
 }
@@ -117,6 +120,7 @@ impl PutRows {
             pages,
             page_count,
             warnings: serde_json::to_string(&document.warnings).unwrap_or_else(|_| "[]".to_owned()),
+            waits_for_ocr: document.waits_for_ocr,
             chunks: rows,
             dimensions,
         })
@@ -137,6 +141,11 @@ impl PutChunk {
             prefix: chunk.prefix.clone(),
             tokens: signed(chunk.tokens),
         }
+    }
+
+    fn checksum(&self) -> Checksum {
+        let (span, header) = ((self.start, self.end), self.header.unzip());
+        chunk_checksum(span, self.page, self.place.as_deref(), &self.heading, header, &self.prefix)
     }
 }
 
@@ -278,13 +287,13 @@ async fn put_document(
         known.as_ref().is_some_and(|(title, language)| *title != rows.title || *language != rows.language);
     let document: i64 = sqlx::query_scalar(
         "INSERT INTO documents (collection_id, path, part, title, format, language, size, mtime_ns, inode, sha256, \
-         modified_unix_ms, text_bytes, page_count, warnings, author, created_unix_ms) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         modified_unix_ms, text_bytes, page_count, warnings, author, created_unix_ms, waits_for_ocr) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
          ON CONFLICT (collection_id, path, part) DO UPDATE SET title = excluded.title, format = excluded.format, \
          language = excluded.language, size = excluded.size, mtime_ns = excluded.mtime_ns, inode = excluded.inode, \
          sha256 = excluded.sha256, modified_unix_ms = excluded.modified_unix_ms, text_bytes = excluded.text_bytes, \
          page_count = excluded.page_count, warnings = excluded.warnings, author = excluded.author, \
-         created_unix_ms = excluded.created_unix_ms RETURNING id",
+         created_unix_ms = excluded.created_unix_ms, waits_for_ocr = excluded.waits_for_ocr RETURNING id",
     )
     .bind(collection)
     .bind(&rows.path_bytes)
@@ -302,6 +311,7 @@ async fn put_document(
     .bind(&rows.warnings)
     .bind(&rows.author)
     .bind(rows.created_unix_ms)
+    .bind(i64::from(rows.waits_for_ocr))
     .fetch_one(&mut *connection)
     .await?;
     if known.is_some() {
@@ -312,22 +322,28 @@ async fn put_document(
     // An empty text has one empty piece, so that a chunk always finds its piece.
     let pieces = rows.text.chunks(PIECE_BYTES).chain(rows.text.is_empty().then_some(&[] as &[u8]));
     for (piece, bytes) in pieces.enumerate() {
-        sqlx::query("INSERT INTO texts (document_id, piece, bytes) VALUES (?, ?, ?)")
+        let piece = signed(piece);
+        sqlx::query("INSERT INTO texts (document_id, piece, bytes, checksum) VALUES (?, ?, ?, ?)")
             .bind(document)
-            .bind(signed(piece))
+            .bind(piece)
             .bind(bytes)
+            .bind(piece_checksum(document, piece, bytes).value())
             .execute(&mut *connection)
             .await?;
     }
-    for (number, start, end) in &rows.pages {
-        sqlx::query("INSERT OR REPLACE INTO pages (document_id, number, span_start, span_end) VALUES (?, ?, ?, ?)")
-            .bind(document)
-            .bind(number)
-            .bind(start)
-            .bind(end)
-            .execute(&mut *connection)
-            .await?;
+    for &(number, start, end) in &rows.pages {
+        sqlx::query(
+            "INSERT OR REPLACE INTO pages (document_id, number, span_start, span_end, checksum) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(document)
+        .bind(number)
+        .bind(start)
+        .bind(end)
+        .bind(page_checksum(document, number, start, end).value())
+        .execute(&mut *connection)
+        .await?;
     }
+    note_checksums(connection, &json_ids(std::iter::once(document))).await?;
     Ok((document, described_anew))
 }
 
@@ -387,7 +403,8 @@ pub(super) async fn insert_chunk(
     chunk: &PutChunk,
 ) -> Result<i64, sqlx::Error> {
     let statement = "INSERT INTO chunks (document_id, embedding_id, ordinal, span_start, span_end, page, heading, \
-         header_start, header_end, prefix, tokens, place) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING id";
+         header_start, header_end, prefix, tokens, place, checksum) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id";
     write_chunk(connection, statement, document, embedding, ordinal, chunk).await
 }
 
@@ -400,7 +417,7 @@ async fn update_chunk(
     chunk: &PutChunk,
 ) -> Result<i64, sqlx::Error> {
     let statement = "UPDATE chunks SET embedding_id = ?2, ordinal = ?3, span_start = ?4, span_end = ?5, page = ?6, heading = ?7, \
-         header_start = ?8, header_end = ?9, prefix = ?10, tokens = ?11, place = ?12 WHERE id = ?1 RETURNING id";
+         header_start = ?8, header_end = ?9, prefix = ?10, tokens = ?11, place = ?12, checksum = ?13 WHERE id = ?1 RETURNING id";
     write_chunk(connection, statement, id, embedding, ordinal, chunk).await
 }
 
@@ -426,6 +443,7 @@ async fn write_chunk(
         .bind(&chunk.prefix)
         .bind(chunk.tokens)
         .bind(&chunk.place)
+        .bind(chunk.checksum().value())
         .fetch_one(connection)
         .await
 }

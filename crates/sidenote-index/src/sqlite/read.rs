@@ -8,24 +8,15 @@ use sidenote_text::{Page, Span};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::documents::{document_query, stored_document};
 use super::rows::{
-    LexicalSource, ModelRow, SegmentRow, State, chunks_of, fingerprint, format_name, join_pieces, json_ids,
-    known_vectors, model, removed_after, segments, span, state, stored_document, text, vectors,
+    LexicalSource, ModelRow, SegmentRow, State, at_or_below, chunks_of, fingerprint, format_name, join_pieces,
+    json_ids, known_vectors, model, page_checksum, removed_after, segments, span, state, text, vectors,
 };
 use super::{PIECE_BYTES, Reader, signed, unsigned, vector_of_bytes};
 use crate::error::IndexError;
 use crate::files::{path_bytes, path_of_bytes};
 use crate::types::{ChunkId, CollectionStatus, DocumentId, Failure, Filter, IndexStatus, StoredChunk, StoredDocument};
-
-const DOCUMENT_COLUMNS: &str = "SELECT d.id, c.name, d.path, d.part, d.title, d.format, d.language, d.size, d.mtime_ns, \
-     d.inode, d.sha256, d.modified_unix_ms, d.text_bytes, d.page_count, d.warnings, \
-     (SELECT count(*) FROM chunks k WHERE k.document_id = d.id), d.author, d.created_unix_ms \
-     FROM documents d JOIN collections c ON c.id = d.collection_id";
-
-fn document_query(rest: &str) -> sqlx::AssertSqlSafe<String> {
-    // `rest` is written in this file; values travel as parameters.
-    sqlx::AssertSqlSafe(format!("{DOCUMENT_COLUMNS} {rest}"))
-}
 
 impl Reader {
     pub(crate) async fn state(&self) -> Result<State, IndexError> {
@@ -38,15 +29,15 @@ impl Reader {
         model(&mut connection).await.map_err(|error| self.error(error))
     }
 
-    /// Chunks in the order of `ids`, missing ones left out. Their text is compared with its hash: SQLite keeps no checksums,
-    /// and a flipped bit must not become a quote.
+    /// Chunks in the order of `ids`, missing ones left out. Their text is compared with its hash: a flipped bit must not
+    /// become a quote.
     pub(crate) async fn chunks(&self, ids: &[ChunkId]) -> Result<Vec<StoredChunk>, IndexError> {
         let mut chunks = Vec::with_capacity(ids.len());
         let mut snapshot = self.snapshot().await?;
         for some in ids.chunks(256) {
             let rows = sqlx::query(
                 "SELECT k.id, k.document_id, k.ordinal, k.span_start, k.span_end, k.page, k.heading, k.header_start, \
-                 k.header_end, k.prefix, k.tokens, k.place, t.piece, t.bytes, e.hash \
+                 k.header_end, k.prefix, k.tokens, k.place, k.checksum, t.piece, t.bytes, e.hash \
                  FROM json_each(?1) j CROSS JOIN chunks k ON k.id = j.value \
                  JOIN embeddings e ON e.id = k.embedding_id \
                  JOIN texts t ON t.document_id = k.document_id \
@@ -58,10 +49,7 @@ impl Reader {
             .fetch_all(&mut *snapshot)
             .await
             .map_err(|error| self.error(error))?;
-            if let Some(unsound) = join_pieces(&rows, &mut chunks).map_err(|error| self.error(error))? {
-                let reason = format!("the text of chunk {} is not what was stored", unsound.0);
-                return Err(IndexError::Damaged { path: self.path.to_path_buf(), reason });
-            }
+            join_pieces(&rows, &mut chunks).map_err(|error| self.error(error))?;
         }
         Ok(chunks)
     }
@@ -111,15 +99,17 @@ impl Reader {
 
     pub(crate) async fn pages(&self, document: DocumentId) -> Result<Vec<Page>, IndexError> {
         let rows = sqlx::query(
-            "SELECT number, span_start, span_end FROM pages WHERE document_id = ? ORDER BY span_start, number",
+            "SELECT number, span_start, span_end, checksum FROM pages WHERE document_id = ? ORDER BY span_start, number",
         )
         .bind(document.0)
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.error(error))?;
         let page = |row: &SqliteRow| -> Result<Page, sqlx::Error> {
-            let span = span(row.try_get(1)?, row.try_get(2)?);
-            Ok(Page { number: u32::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0), span })
+            let (number, start, end): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            page_checksum(document.0, number, start, end)
+                .compare(row.try_get(3)?, || format!("page {number} of document {}", document.0))?;
+            Ok(Page { number: u32::try_from(number).unwrap_or(0), span: span(start, end) })
         };
         rows.iter().map(page).collect::<Result<_, _>>().map_err(|error| self.error(error))
     }
@@ -216,19 +206,8 @@ impl Reader {
         if filter.is_everything() {
             return Ok(None);
         }
-        let prefix = filter.path_prefix.as_deref().map(path_bytes).map(|mut bytes| {
-            while bytes.last() == Some(&b'/') {
-                bytes.pop();
-            }
-            bytes
-        });
-        // Below a folder: from `folder/` up to, not including, `folder0`, the byte after the slash.
-        let with = |last: u8| {
-            prefix.clone().map(|mut bytes| {
-                bytes.push(last);
-                bytes
-            })
-        };
+        let [path, from, to] =
+            filter.path_prefix.as_deref().map(at_or_below).map_or([None, None, None], |it| it.map(Some));
         let documents = filter.documents.as_ref().map(|ids| json_ids(ids.iter().map(|id| id.0)));
         let rows: Vec<i64> = sqlx::query_scalar(
             "SELECT d.id FROM documents d \
@@ -241,9 +220,9 @@ impl Reader {
              AND (?9 IS NULL OR coalesce(d.created_unix_ms, d.modified_unix_ms) < ?9) ORDER BY d.id",
         )
         .bind(filter.collection.as_deref())
-        .bind(prefix.clone())
-        .bind(with(b'/'))
-        .bind(with(b'/' + 1))
+        .bind(path)
+        .bind(from)
+        .bind(to)
         .bind(documents)
         .bind(json_names(filter.languages.iter().cloned()))
         .bind(json_names(filter.formats.iter().map(|format| format_name(*format))))

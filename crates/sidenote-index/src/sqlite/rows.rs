@@ -2,15 +2,17 @@
 //! sees what its transaction sees.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use sidenote_text::{Format, Span};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
+use super::checksum::{Checksum, not_as_stored};
 use super::{PIECE_BYTES, signed, size, unsigned, vector_of_bytes};
 use crate::check::is_sound;
-use crate::files::{file_uri, path_of_bytes};
-use crate::types::{ChunkId, DocumentId, Fingerprint, StoredChunk, StoredDocument};
+use crate::files::path_bytes;
+use crate::types::{ChunkId, DocumentId, Fingerprint, StoredChunk};
 
 /// The one row that says how far everything is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,8 +213,8 @@ pub(super) async fn chunks_of(
     let whole = Span { start: 0, end: size(row.try_get(1)?) };
     let text = text(connection, document, whole).await?.unwrap_or_default();
     let rows = sqlx::query(
-        "SELECT id, document_id, ordinal, span_start, span_end, page, heading, header_start, header_end, prefix, tokens, place \
-         FROM chunks WHERE document_id = ? ORDER BY span_start, ordinal",
+        "SELECT id, document_id, ordinal, span_start, span_end, page, heading, header_start, header_end, prefix, tokens, place, \
+         checksum FROM chunks WHERE document_id = ? ORDER BY span_start, ordinal",
     )
     .bind(document.0)
     .fetch_all(&mut *connection)
@@ -245,14 +247,22 @@ pub(super) async fn text(
     }
     let first = span.start / PIECE_BYTES;
     let last = span.end.saturating_sub(1).max(span.start) / PIECE_BYTES;
-    let pieces: Vec<Vec<u8>> =
-        sqlx::query_scalar("SELECT bytes FROM texts WHERE document_id = ? AND piece BETWEEN ? AND ? ORDER BY piece")
-            .bind(document.0)
-            .bind(signed(first))
-            .bind(signed(last))
-            .fetch_all(connection)
-            .await?;
-    Ok(cut(pieces.concat(), first * PIECE_BYTES, span))
+    let rows = sqlx::query(
+        "SELECT piece, bytes, checksum FROM texts WHERE document_id = ? AND piece BETWEEN ? AND ? ORDER BY piece",
+    )
+    .bind(document.0)
+    .bind(signed(first))
+    .bind(signed(last))
+    .fetch_all(connection)
+    .await?;
+    let mut bytes = Vec::with_capacity(rows.len() * PIECE_BYTES);
+    for row in rows {
+        let (piece, part): (i64, &[u8]) = (row.try_get(0)?, row.try_get(1)?);
+        piece_checksum(document.0, piece, part)
+            .compare(row.try_get(2)?, || format!("the text of document {}", document.0))?;
+        bytes.extend_from_slice(part);
+    }
+    Ok(cut(bytes, first * PIECE_BYTES, span))
 }
 
 /// The text under `span` of bytes that begin at offset `begin`; `None` where it does not fit or cuts a character.
@@ -266,66 +276,69 @@ pub(super) fn cut(mut bytes: Vec<u8>, begin: usize, span: Span) -> Option<String
     String::from_utf8(bytes).ok()
 }
 
-/// Chunks from the pieces of their texts; the first whose text is not the one that its hash was taken of is returned apart.
-pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> Result<Option<ChunkId>, sqlx::Error> {
+pub(super) fn piece_checksum(document: i64, piece: i64, bytes: &[u8]) -> Checksum {
+    Checksum::default().number(document).number(piece).bytes(bytes)
+}
+
+pub(super) fn page_checksum(document: i64, number: i64, start: i64, end: i64) -> Checksum {
+    Checksum::default().number(document).number(number).number(start).number(end)
+}
+
+/// Of where a chunk stands: its span, page, place, headings, table header and prefix, as columns.
+pub(super) fn chunk_checksum(
+    span: (i64, i64),
+    page: Option<i64>,
+    place: Option<&str>,
+    heading: &str,
+    header: (Option<i64>, Option<i64>),
+    prefix: &str,
+) -> Checksum {
+    let places = Checksum::default().number(span.0).number(span.1).number(page).text(place).text(heading);
+    places.number(header.0).number(header.1).text(prefix)
+}
+
+/// Chunks from the pieces of their texts, each compared with the hash that was taken of its text.
+pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> Result<(), sqlx::Error> {
     let mut index = 0;
     while let Some(row) = rows.get(index) {
         let mut chunk = chunk_without_text(row)?;
-        let begin = size(row.try_get(12)?) * PIECE_BYTES;
+        let begin = size(row.try_get(13)?) * PIECE_BYTES;
         let pieces =
             (chunk.span.end.saturating_sub(1).max(chunk.span.start)) / PIECE_BYTES - chunk.span.start / PIECE_BYTES + 1;
         let mut bytes = Vec::with_capacity(pieces * PIECE_BYTES);
         for row in rows.iter().skip(index).take(pieces) {
-            bytes.extend_from_slice(row.try_get::<&[u8], _>(13)?);
+            bytes.extend_from_slice(row.try_get::<&[u8], _>(14)?);
         }
         chunk.text = cut(bytes, begin, chunk.span).unwrap_or_default();
-        if !is_sound(&chunk, row.try_get(14)?) {
-            return Ok(Some(chunk.id));
+        if !is_sound(&chunk, row.try_get(15)?) {
+            return Err(not_as_stored(&format!("the text of chunk {}", chunk.id.0)));
         }
         chunks.push(chunk);
         index += pieces;
     }
-    Ok(None)
+    Ok(())
 }
 
 pub(super) fn chunk_without_text(row: &SqliteRow) -> Result<StoredChunk, sqlx::Error> {
+    let id: i64 = row.try_get(0)?;
+    let (start, end) = (row.try_get(3)?, row.try_get(4)?);
+    let (page, place): (Option<i64>, Option<String>) = (row.try_get(5)?, row.try_get(11)?);
+    let (heading, prefix): (&str, &str) = (row.try_get(6)?, row.try_get(9)?);
     let header: (Option<i64>, Option<i64>) = (row.try_get(7)?, row.try_get(8)?);
+    chunk_checksum((start, end), page, place.as_deref(), heading, header, prefix)
+        .compare(row.try_get(12)?, || format!("the place of chunk {id}"))?;
     Ok(StoredChunk {
-        id: ChunkId(row.try_get(0)?),
+        id: ChunkId(id),
         document: DocumentId(row.try_get(1)?),
         ordinal: size(row.try_get(2)?),
-        span: span(row.try_get(3)?, row.try_get(4)?),
-        page: row.try_get::<Option<i64>, _>(5)?.and_then(|page| u32::try_from(page).ok()),
-        heading: serde_json::from_str(row.try_get(6)?).unwrap_or_default(),
+        span: span(start, end),
+        page: page.and_then(|page| u32::try_from(page).ok()),
+        heading: serde_json::from_str(heading).unwrap_or_default(),
         table_header: header.0.zip(header.1).map(|(start, end)| span(start, end)),
-        prefix: row.try_get(9)?,
+        prefix: prefix.to_owned(),
         text: String::new(),
         tokens: size(row.try_get(10)?),
-        place: row.try_get(11)?,
-    })
-}
-
-pub(super) fn stored_document(row: &SqliteRow) -> Result<StoredDocument, sqlx::Error> {
-    let path: Vec<u8> = row.try_get(2)?;
-    let part: String = row.try_get(3)?;
-    let pages: i64 = row.try_get(13)?;
-    Ok(StoredDocument {
-        id: DocumentId(row.try_get(0)?),
-        collection: row.try_get(1)?,
-        uri: file_uri(&path),
-        path: path_of_bytes(path),
-        part: (!part.is_empty()).then_some(part),
-        title: row.try_get(4)?,
-        format: format_of_name(row.try_get(5)?),
-        language: row.try_get(6)?,
-        fingerprint: fingerprint(row, 7)?,
-        modified_unix_ms: row.try_get(11)?,
-        text_bytes: unsigned(row.try_get(12)?),
-        page_count: u32::try_from(pages).ok().filter(|&pages| pages > 0),
-        warnings: serde_json::from_str(row.try_get(14)?).unwrap_or_default(),
-        chunk_count: unsigned(row.try_get(15)?),
-        author: row.try_get(16)?,
-        created_unix_ms: row.try_get(17)?,
+        place,
     })
 }
 
@@ -353,6 +366,17 @@ pub(super) fn format_name(format: Format) -> String {
 
 pub(super) fn format_of_name(name: &str) -> Format {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap_or(Format::Text)
+}
+
+/// Paths at a path or below it, as parameters: equal to the first, or from the second up to, not including, the third.
+pub(super) fn at_or_below(path: &Path) -> [Vec<u8>; 3] {
+    let mut bytes = path_bytes(path);
+    while bytes.last() == Some(&b'/') {
+        bytes.pop();
+    }
+    let with = |last: u8| bytes.iter().copied().chain([last]).collect();
+    // From `folder/` up to `folder0`, the byte after the slash.
+    [bytes.clone(), with(b'/'), with(b'/' + 1)]
 }
 
 pub(super) fn json_ids(ids: impl Iterator<Item = i64>) -> String {

@@ -37,6 +37,15 @@ impl Reader {
         Ok((unsigned(row.0), unsigned(row.1)))
     }
 
+    /// The ids of all chunks, ascending.
+    pub(crate) async fn chunk_ids(&self) -> Result<Vec<u64>, IndexError> {
+        let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM chunks ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(ids.into_iter().map(i64::cast_unsigned).collect())
+    }
+
     /// A document's chunks, each with the hash that its vector is stored under.
     pub(crate) async fn chunks_with_hashes(
         &self,

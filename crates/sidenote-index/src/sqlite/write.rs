@@ -1,16 +1,17 @@
 //! Changes to the database. Each call is one transaction; what it changed is listed in `changes` for the derived stores.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sqlx::SqliteConnection;
 
+use super::documents::note_checksums;
 use super::next_model::forget_others;
-use super::rows::{json_ids, model};
+use super::rows::{at_or_below, json_ids, model};
 use super::{SegmentRow, Writer, signed};
 use crate::crash;
 use crate::error::IndexError;
 use crate::files::path_bytes;
-use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint};
+use crate::types::{DocumentId, EmbeddingModelInfo, Failure, Fingerprint, Forgotten};
 
 /// Changes that stay listed for readers that follow from behind.
 const CHANGES_KEPT: i64 = 20_000;
@@ -94,7 +95,7 @@ impl Writer {
             .bind(&list)
             .execute(&mut *transaction)
             .await?;
-            Ok(())
+            note_checksums(&mut transaction, &list).await
         };
         work.await.map_err(|error| self.error(error))?;
         transaction.commit().await.map_err(|error| self.error(error))
@@ -111,6 +112,49 @@ impl Writer {
         Ok(usize::try_from(removed).unwrap_or(usize::MAX))
     }
 
+    /// Removes all that is known of paths and of what lies below them: documents, failures, and that they were ingested by name.
+    pub(crate) async fn forget(&self, collection: &str, paths: &[PathBuf]) -> Result<Forgotten, IndexError> {
+        let mut transaction = self.begin().await?;
+        let work = async {
+            let mut forgotten = Forgotten::default();
+            for [path, from, to] in paths.iter().map(|path| at_or_below(path)) {
+                let documents: Vec<i64> = sqlx::query_scalar(
+                    "SELECT d.id FROM documents d JOIN collections c ON c.id = d.collection_id \
+                     WHERE c.name = ? AND (d.path = ? OR (d.path >= ? AND d.path < ?))",
+                )
+                .bind(collection)
+                .bind(&path)
+                .bind(&from)
+                .bind(&to)
+                .fetch_all(&mut *transaction)
+                .await?;
+                for (statement, count) in [
+                    (
+                        "DELETE FROM failures WHERE collection_id = (SELECT id FROM collections WHERE name = ?) \
+                         AND (path = ? OR (path >= ? AND path < ?))",
+                        &mut forgotten.failures,
+                    ),
+                    (
+                        "DELETE FROM roots WHERE collection_id = (SELECT id FROM collections WHERE name = ?) \
+                         AND (path = ? OR (path >= ? AND path < ?))",
+                        &mut forgotten.roots,
+                    ),
+                ] {
+                    let deleted = sqlx::query(statement).bind(collection).bind(&path).bind(&from).bind(&to);
+                    *count += deleted.execute(&mut *transaction).await?.rows_affected();
+                }
+                // Last: it drops the collection where nothing of it is left.
+                forgotten.documents += remove_rows(&mut transaction, &json_ids(documents.into_iter())).await?;
+            }
+            Ok(forgotten)
+        };
+        let forgotten = work.await.map_err(|error| self.error(error))?;
+        crash::point("forget-before-commit");
+        transaction.commit().await.map_err(|error| self.error(error))?;
+        crash::point("forget-after-commit");
+        Ok(forgotten)
+    }
+
     /// Gives documents another path; returns whether there was one under the old path and none under the new.
     pub(crate) async fn rename(
         &self,
@@ -125,10 +169,10 @@ impl Writer {
             let collection = collection_id(&mut transaction, collection).await?;
             // Filters go by the path and are remembered by the sequence.
             next_sequence(&mut transaction).await?;
-            let renamed = sqlx::query(
+            let renamed: Vec<i64> = sqlx::query_scalar(
                 "UPDATE documents SET path = ?1, size = ?2, mtime_ns = ?3, inode = ?4, sha256 = ?5, \
                  modified_unix_ms = ?8 WHERE collection_id = ?6 AND path = ?7 \
-                 AND NOT EXISTS (SELECT 1 FROM documents WHERE collection_id = ?6 AND path = ?1)",
+                 AND NOT EXISTS (SELECT 1 FROM documents WHERE collection_id = ?6 AND path = ?1) RETURNING id",
             )
             .bind(path_bytes(to))
             .bind(fingerprint.size.cast_signed())
@@ -138,14 +182,15 @@ impl Writer {
             .bind(collection)
             .bind(path_bytes(from))
             .bind(modified_unix_ms)
-            .execute(&mut *transaction)
+            .fetch_all(&mut *transaction)
             .await?;
+            note_checksums(&mut transaction, &json_ids(renamed.iter().copied())).await?;
             sqlx::query("DELETE FROM failures WHERE collection_id = ? AND path = ?")
                 .bind(collection)
                 .bind(path_bytes(to))
                 .execute(&mut *transaction)
                 .await?;
-            Ok(renamed.rows_affected() > 0)
+            Ok(!renamed.is_empty())
         };
         let renamed = work.await.map_err(|error| self.error(error))?;
         crash::point("rename-before-commit");

@@ -98,6 +98,7 @@ pub fn document(collection: &str, path: &str, text: &str) -> (NewDocument, Vec<N
         pages: Vec::new(),
         modified_unix_ms: Some(1_700_000_000_000),
         warnings: Vec::new(),
+        waits_for_ocr: false,
     };
     let mut chunks = Vec::new();
     let mut start = 0;

@@ -181,6 +181,7 @@ fn new_document(document: &SetDocument, read: Document, sha256: [u8; 32]) -> New
         pages: Vec::new(),
         modified_unix_ms: None,
         warnings: Vec::new(),
+        waits_for_ocr: false,
     }
 }
 
