@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every side-by-side measurement with one command: bench/run.sh [embed | ingest | generate] (default: all). See bench/README.md.
+# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | generate] (default: all). See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,6 +9,8 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/sidenote/bench"
 # The releases of the peers that RESULTS.md was measured with.
 llama="${LLAMA_CPP_PYTHON:-0.3.36}"
 chroma="${CHROMADB:-1.5.9}"
+onnxruntime=1.31.1 # as in models.toml
+models="${SIDENOTE_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/sidenote/models}"
 
 wants() {
     [ "$what" = all ] || [ "$what" = "$1" ]
@@ -30,7 +32,7 @@ examples="$(cargo metadata --no-deps --format-version 1 |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/examples"
 corpus="${CORPUS:-${SIDENOTE_EVALDATA:+$SIDENOTE_EVALDATA/docs_specs/corpus.jsonl.gz}}"
 
-for part in embed ingest; do
+for part in embed limits ingest; do
     if wants "$part" && [ -z "$corpus" ]; then
         echo "$part: SKIPPED, name a BEIR corpus.jsonl or corpus.jsonl.gz in CORPUS" >&2
     fi
@@ -38,8 +40,12 @@ done
 if wants embed && [ -n "$corpus" ]; then
     "$examples/embed" "$corpus" --pairs "$pairs"
 fi
+if wants limits && [ -n "$corpus" ]; then
+    environment limits onnxruntime "$onnxruntime" "tokenizers numpy"
+    "$cache/limits/bin/python" bench/embed_limits.py --corpus "$corpus" --models "$models/all-minilm-l6-v2-int8" --rounds "$pairs"
+fi
 if wants ingest && [ -n "$corpus" ]; then
-    environment chroma chromadb "$chroma" "onnxruntime==1.31.1 tokenizers numpy"
+    environment chroma chromadb "$chroma" "onnxruntime==$onnxruntime tokenizers numpy"
     "$cache/chroma/bin/python" bench/ingest.py --binary "$examples/ingest" --corpus "$corpus" --pairs "$pairs"
 fi
 if wants generate; then

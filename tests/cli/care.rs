@@ -97,6 +97,23 @@ fn an_export_holds_every_document_with_its_chunks() {
     assert_eq!(fs_err::read_to_string(sandbox.path().join("all.jsonl")).unwrap(), run.stdout);
 }
 
+/// What does not look for a stop is ended where it is.
+#[cfg(unix)]
+#[test]
+fn one_ctrl_c_ends_a_command_that_cannot_go_on_later() {
+    use std::io::Read as _;
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    // More than a pipe holds: nobody reads it, so the command would never end.
+    sandbox.write("long.md", "The heron stands in the reeds and waits for fish.\n\n".repeat(10_000));
+    sandbox.ingest();
+    let mut child = sandbox.command(["export"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let asked = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(asked.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(sandbox.run(["doctor"]).code, 0);
+}
+
 /// Documents by path, with their text: what a run reported as stored.
 fn stored(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let run = sandbox.run(["export"]);

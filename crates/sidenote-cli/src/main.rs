@@ -20,7 +20,7 @@ use sidenote::CancelToken;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
-    args::{Command, CommandLine, EvalCommand, GlobalArgs},
+    args::{Command, CommandLine, EvalCommand, GlobalArgs, ModelsCommand},
     commands::Session,
     exit::{Exit, Failure, explain, is_broken_pipe},
     format::PathNames,
@@ -69,7 +69,7 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
     }
     let settings = Settings::resolve(&globals, &Surroundings::of_this_process()?)?;
     let collection = collection_of(&globals)?;
-    let session = Session { settings, collection, output, cancel: cancel_on_ctrl_c()? };
+    let session = Session { settings, collection, output, cancel: cancel_on_ctrl_c(looks_for_a_stop(&line.command))? };
     match &line.command {
         Command::Ingest(args) => commands::ingest::run(&session, args),
         Command::Watch(args) => commands::watch::run(&session, args),
@@ -89,6 +89,30 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
         Command::Models(command) => commands::models::run(&session, command),
         Command::Config => commands::config::run(&session),
         Command::Completions(args) => commands::completions::run(&session.output, args),
+    }
+}
+
+/// Whether a command ends in good order when asked to. The others are ended where they are: the data folder bears that.
+fn looks_for_a_stop(command: &Command) -> bool {
+    match command {
+        Command::Ingest(_)
+        | Command::Watch(_)
+        | Command::Ask(_)
+        | Command::Serve(_)
+        | Command::Eval(_)
+        | Command::Models(ModelsCommand::Pull(_)) => true,
+        Command::Search(_)
+        | Command::Remove(_)
+        | Command::Status
+        | Command::Documents
+        | Command::Doctor(_)
+        | Command::Compact
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Export(_)
+        | Command::Models(_)
+        | Command::Config
+        | Command::Completions(_) => false,
     }
 }
 
@@ -141,13 +165,13 @@ fn log_to_stderr(verbose: u8) {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors).init();
 }
 
-/// The first Ctrl-C asks the work to stop where it can go on later; the second does not ask.
-fn cancel_on_ctrl_c() -> Result<CancelToken, Failure> {
+/// The first Ctrl-C asks the work to stop where it can go on later, if it looks for that; the second does not ask.
+fn cancel_on_ctrl_c(looks_for_a_stop: bool) -> Result<CancelToken, Failure> {
     let cancel = CancelToken::new();
     let asked = AtomicBool::new(false);
     let token = cancel.clone();
     ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::SeqCst) {
+        if asked.swap(true, Ordering::SeqCst) || !looks_for_a_stop {
             #[expect(clippy::exit, reason = "the user does not want to wait")]
             std::process::exit(Exit::Interrupted as i32);
         }

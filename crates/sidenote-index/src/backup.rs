@@ -21,6 +21,10 @@ impl Index {
             return Err(IndexError::Io(exists));
         }
         let part = beside(file, "part");
+        if part.exists() {
+            // Of a backup that was killed.
+            fs_err::remove_file(&part)?;
+        }
         let (reader, target) = (self.inner.reader.clone(), part.clone());
         let written = self.inner.sqlite.wait(async move { reader.copy_into(&target).await }).and_then(|()| {
             fs_err::File::open(&part)?.sync_all()?;

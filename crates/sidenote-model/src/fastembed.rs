@@ -21,6 +21,7 @@ use fastembed::{InitOptionsUserDefined, OutputKey, Pooling, TextEmbedding, Token
 use ort::environment::Environment;
 use tokenizers::Tokenizer;
 
+use crate::nan_guards::without_nan_guards;
 use crate::stamp::{file_sha256, to_hex};
 use crate::{Embedder, EmbedderInfo, ModelError, TokenVectors};
 
@@ -115,6 +116,7 @@ impl OnnxEmbedder {
         let special_tokens =
             tokenizer.encode_fast("", true).map_err(|error| damaged(&paths.tokenizer, error.to_string()))?.len();
         let model_file = fs_err::read(&paths.model)?;
+        let model_file = without_nan_guards(&model_file).unwrap_or(model_file);
 
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let count = if options.workers == 0 { cores } else { options.workers }.clamp(1, 64);
@@ -324,4 +326,33 @@ fn counting_tokenizer(file: &[u8]) -> Result<Tokenizer, String> {
 
 fn damaged(path: &Path, reason: String) -> ModelError {
     ModelError::Damaged { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_its_guards_the_model_gives_the_same_vectors_bit_for_bit() {
+        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share/sidenote/models"));
+        let models = std::env::var_os("SIDENOTE_MODELS").map(PathBuf::from).or(home).unwrap_or_default();
+        let folder = models.join("all-minilm-l6-v2-int8");
+        let Ok(model) = fs_err::read(folder.join("model.onnx")) else {
+            assert!(std::env::var_os("SIDENOTE_REQUIRE_MODELS").is_none(), "no model in `{}`", folder.display());
+            eprintln!("SKIPPED: no model in `{}`", folder.display());
+            return;
+        };
+        let tokenizer = fs_err::read(folder.join("tokenizer.json")).expect("a tokenizer");
+        let environment =
+            load_runtime(&models.join("onnxruntime-1.31.1/libonnxruntime.so.1.31.1")).expect("the runtime loads");
+        let lighter = without_nan_guards(&model).expect("guards");
+        assert!(lighter.len() < model.len());
+        let [mut with, mut without] =
+            [&model, &lighter].map(|model| open_session(&environment, model, &tokenizer).expect("the model loads"));
+        for text in ["heron", "Who approves travel expenses?", &"Travel expenses are approved. ".repeat(60)] {
+            let [expected, found] =
+                [&mut with, &mut without].map(|session| embed_one(session, text).expect("a vector"));
+            assert_eq!(expected, found);
+        }
+    }
 }

@@ -22,6 +22,7 @@ mod llama;
 mod llama_log;
 mod llama_thread;
 pub mod manifest;
+mod nan_guards;
 mod pieces;
 mod prefix;
 mod probe;
