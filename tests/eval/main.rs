@@ -2,7 +2,7 @@
 //! sidenote keeps silent where the documents do, and whether what it quotes is what stands there.
 //!
 //! The results are committed per question in `tests/eval/results/`; `SIDENOTE_UPDATE_EVAL=1` writes them anew. Floors, not
-//! exact results, are asserted: int8 kernels differ a little from CPU to CPU. The run with the large model takes up to hours; one
+//! exact results, are asserted: the arithmetic differs a little from CPU to CPU. The run with the large model takes up to hours; one
 //! that was cut goes on where it stopped, as long as the program is the same.
 
 #![expect(
@@ -115,7 +115,7 @@ fn the_right_span_is_among_the_first_five() {
     }
     eprintln!("recall@5 of the right span: {found} of {}", answerable.len());
     write_results("retrieval.jsonl", &lines);
-    // The aim is 90 of 100 and is just reached; three questions less are left to the int8 kernels of other CPUs.
+    // The aim is 90 of 100 and is just reached; three questions less are left to the arithmetic of other CPUs.
     assert!(found * 100 >= answerable.len() * 87, "recall@5 {found} of {}", answerable.len());
 }
 
@@ -187,8 +187,8 @@ fn the_large_model_answers_and_keeps_silent() {
         lengths.get(lengths.len() / 2).copied().unwrap_or_default()
     );
     write_results("answers.jsonl", &lines);
-    // The aim is 80 of 100; the floor is a little under what is reached, so that it cannot be lost unnoticed.
-    assert!(right * 100 >= answerable * 67, "right answers: {right} of {answerable}");
+    // The aims. Four more were right when this was written, which leaves something to the kernels of other CPUs.
+    assert!(right * 100 >= answerable * 80, "right answers: {right} of {answerable}");
     assert!(refused * 100 >= unanswerable * 60, "refusals: {refused} of {unanswerable}");
 }
 

@@ -20,11 +20,9 @@ impl Index {
             let exists = std::io::Error::new(std::io::ErrorKind::AlreadyExists, format!("`{}` exists", file.display()));
             return Err(IndexError::Io(exists));
         }
-        let part = beside(file, "part");
-        if part.exists() {
-            // Of a backup that was killed.
-            fs_err::remove_file(&part)?;
-        }
+        // Nobody else's: another backup to the same file may be under way, and a killed one leaves its own.
+        let part = beside(file, &format!("{}.part", std::process::id()));
+        let _ = fs_err::remove_file(&part);
         let (reader, target) = (self.inner.reader.clone(), part.clone());
         let written = self.inner.sqlite.wait(async move { reader.copy_into(&target).await }).and_then(|()| {
             fs_err::File::open(&part)?.sync_all()?;

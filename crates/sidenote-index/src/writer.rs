@@ -84,9 +84,10 @@ impl IndexWriter {
         if open.inner.state()?.purge_pending {
             tracing::info!("a purge that was interrupted is done again");
             match open.compact() {
-                // It takes room to give room back: until there is some, the rest goes on, and the next writer tries again.
-                Err(IndexError::DiskFull { .. }) => {
-                    tracing::warn!("no room for a purge that was interrupted; it is done once there is");
+                // It takes room to give room back, and nobody who reads for long. Until then the rest goes on, and the next
+                // writer tries again.
+                Err(error @ (IndexError::DiskFull { .. } | IndexError::Busy { .. })) => {
+                    tracing::warn!(%error, "a purge that was interrupted has to wait");
                 }
                 done => drop(done?),
             }
@@ -406,10 +407,9 @@ impl IndexWriter {
     ///
     /// # Errors
     /// [`IndexError::Busy`] where a reader holds the database for seconds; [`IndexError::DiskFull`], as the rewrite
-    /// takes as much room as the database. Repeat it.
+    /// takes as much room as what is left in the database. What was removed stays removed; the next writer goes on from there.
     pub fn compact(&mut self) -> Result<CompactReport, IndexError> {
         let bytes_before = files::folder_bytes(&self.inner.layout.root);
-        self.want_room_to_compact()?;
         self.announce_purge()?;
         self.commit()?;
         crate::crash::point("purge-after-commit");
@@ -426,6 +426,7 @@ impl IndexWriter {
         self.purge_lexical()?;
         keep::remove_strays(&self.inner)?;
         crate::crash::point("purge-before-vacuum");
+        self.want_room_to_vacuum()?;
         let writer = self.writer()?;
         self.inner.sqlite.wait(async move { writer.vacuum().await })?;
         let writer = self.writer()?;
@@ -435,12 +436,12 @@ impl IndexWriter {
         Ok(CompactReport { dropped_vectors, bytes_before, bytes_after })
     }
 
-    /// The database is written anew before the old one goes: what cannot be finished is not begun.
-    fn want_room_to_compact(&self) -> Result<(), IndexError> {
-        let database = self.inner.layout.database();
-        let needed = fs_err::metadata(&database)?.len();
+    /// What is left of the database goes through its log once: what cannot be finished is not begun.
+    fn want_room_to_vacuum(&self) -> Result<(), IndexError> {
+        let writer = self.writer()?;
+        let needed = self.inner.sqlite.wait(async move { writer.bytes_in_use().await })?;
         match files::free_bytes(&self.inner.layout.root) {
-            Some(free) if free < needed => Err(IndexError::DiskFull { path: database }),
+            Some(free) if free < needed => Err(IndexError::DiskFull { path: self.inner.layout.database() }),
             Some(_) | None => Ok(()),
         }
     }

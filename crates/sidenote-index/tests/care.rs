@@ -116,8 +116,6 @@ fn a_backup_is_of_one_moment_and_comes_back_as_it_was() {
     let index = Index::open(folder.path(), &IndexOptions::default()).unwrap();
     let file = elsewhere.path().join("documents.backup");
     let mut writer = index.writer().unwrap();
-    // Of one that was killed.
-    fs_err::write(elsewhere.path().join("documents.backup.part"), "half of it").unwrap();
     let bytes = index.backup(&file).unwrap();
     assert_eq!(bytes, fs_err::metadata(&file).unwrap().len());
     assert!(matches!(index.backup(&file), Err(IndexError::Io(_))), "a backup is not overwritten");

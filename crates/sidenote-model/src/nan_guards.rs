@@ -78,8 +78,10 @@ impl<'a> Plan<'a> {
             let ([condition, _, guarded], [made]) = (&node.inputs[..], &node.outputs[..]) else { continue };
             let Some(&test_place) = made_by.get(condition) else { continue };
             let test = &nodes[test_place];
-            let is_guard = test.operator == b"IsNaN" && test.inputs == [*guarded] && uses.get(condition) == Some(&1);
-            if is_guard && !outputs.contains(made) && !outputs.contains(condition) {
+            let is_test = test.operator == b"IsNaN" && test.inputs == [*guarded] && uses.get(condition) == Some(&1);
+            // What comes out of another operator may well be no number.
+            let is_softmax = made_by.get(guarded).is_some_and(|maker| nodes[*maker].operator == b"Softmax");
+            if is_test && is_softmax && !outputs.contains(made) && !outputs.contains(condition) {
                 plan.dropped.extend([place, test_place]);
                 plan.replaced.insert(made, guarded);
             }
@@ -237,6 +239,9 @@ mod tests {
     #[test]
     fn what_does_more_than_guard_stays() {
         assert_eq!(without_nan_guards(&model(&guarded(), "clean")), None, "what it makes is an output");
+        let mut divided = guarded();
+        divided[0] = node("Div", &["scores", "sums"], "weights");
+        assert_eq!(without_nan_guards(&model(&divided, "out")), None, "a quotient may be none");
         let mut masked = guarded();
         masked[2] = node("Where", &["mask", "zero", "weights"], "clean");
         assert_eq!(without_nan_guards(&model(&masked, "out")), None, "another condition");

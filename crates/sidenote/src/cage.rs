@@ -121,9 +121,20 @@ mod linux {
         libc::SYS_truncate,
         libc::SYS_setns,
         libc::SYS_unshare,
+        libc::SYS_utimensat,
+        libc::SYS_setxattr,
+        libc::SYS_lsetxattr,
+        libc::SYS_removexattr,
+        libc::SYS_lremovexattr,
+        SYS_FCHMODAT2,
         libc::SYS_pidfd_open,
         libc::SYS_pidfd_send_signal,
+        libc::SYS_rt_sigqueueinfo,
+        libc::SYS_rt_tgsigqueueinfo,
     ];
+
+    /// The same number everywhere; not in every version of the C library's headers.
+    const SYS_FCHMODAT2: i64 = 452;
 
     /// What the same was done with before there were folders to start from.
     #[cfg(target_arch = "x86_64")]
@@ -140,6 +151,9 @@ mod linux {
         libc::SYS_mknod,
         libc::SYS_chmod,
         libc::SYS_chown,
+        libc::SYS_lchown,
+        libc::SYS_utime,
+        libc::SYS_utimes,
         libc::SYS_fork,
         libc::SYS_vfork,
     ];
@@ -151,15 +165,23 @@ mod linux {
         deny(denied.iter().copied().flatten().map(|call| (*call, Vec::new())).collect(), libc::EACCES)
     }
 
-    /// Threads may be started, processes not. Whether the kernel holds to it.
+    /// Threads may be started, processes neither started nor signalled. Whether the kernel holds to it.
     pub(super) fn deny_processes() -> bool {
         let makes_a_process =
             SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64), 0)
                 .and_then(|condition| SeccompRule::new(vec![condition]));
         let Ok(makes_a_process) = makes_a_process else { return false };
+        // To end itself by a signal is left to it.
+        let signals_another =
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, u64::from(std::process::id()))
+                .and_then(|condition| SeccompRule::new(vec![condition]));
+        let Ok(signals_another) = signals_another else { return false };
         // Its arguments lie in memory, where a filter cannot look. Told that there is no such call, the C library takes `clone`.
         deny(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
-            && deny(BTreeMap::from([(libc::SYS_clone, vec![makes_a_process])]), libc::EACCES)
+            && deny(
+                BTreeMap::from([(libc::SYS_clone, vec![makes_a_process]), (libc::SYS_tgkill, vec![signals_another])]),
+                libc::EACCES,
+            )
     }
 
     /// Answers calls that a rule names with an error. Whether the kernel holds to it.
@@ -179,7 +201,12 @@ mod linux {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::{net::TcpListener, os::unix::net::UnixStream, process::Command, thread};
+    use std::{
+        net::TcpListener,
+        os::unix::{fs::PermissionsExt, net::UnixStream},
+        process::Command,
+        thread,
+    };
 
     use super::*;
 
@@ -201,6 +228,7 @@ mod tests {
             ("link a file", fs_err::hard_link(&secret, folder.join("other")).is_err()),
             ("remove a file", fs_err::remove_file(&secret).is_err()),
             ("make a folder", fs_err::create_dir(folder.join("deep")).is_err()),
+            ("change a mode", fs_err::set_permissions(&secret, PermissionsExt::from_mode(0o777)).is_err()),
             ("listen", TcpListener::bind("127.0.0.1:0").is_err()),
             ("make a socket", UnixStream::pair().is_err()),
             ("start a program", Command::new("/bin/true").status().is_err()),

@@ -27,7 +27,7 @@ use crate::{
     models::model_info,
     reading::{Content, FileReader, Prepared, ToRead, chunk_options},
     reembed::Reembedding,
-    walk::{Found, Walk, walk_files},
+    walk::{Found, Walk, is_gone, walk_files},
     worker::Extractor,
 };
 
@@ -91,10 +91,11 @@ impl Ingestion<'_> {
             run.forget_gone(&walk, show)?;
         }
         let mut report = run.report;
-        for root in &walk.roots {
-            if root.exists() {
-                writer.record_root(&self.request.collection, root)?;
-            } else {
+        for root in walk.roots.iter().filter(|root| !walk.gone.contains(root)) {
+            writer.record_root(&self.request.collection, root)?;
+        }
+        if !report.interrupted && !self.is_narrowed() && !self.request.keep_missing {
+            for root in &walk.gone {
                 writer.forget_root(&self.request.collection, root)?;
             }
         }
@@ -107,6 +108,11 @@ impl Ingestion<'_> {
         report.failed.sort_by(|a, b| a.path.cmp(&b.path));
         report.seconds = begun.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// Whether this request leaves files out that other ones read.
+    fn is_narrowed(&self) -> bool {
+        !self.request.include.is_empty() || !self.request.exclude.is_empty()
     }
 
     /// The files to look at, and since when.
@@ -405,7 +411,7 @@ impl<'a> Run<'a> {
     fn forget_gone(&mut self, walk: &Walk, show: &mut Show<'_>) -> Result<(), Error> {
         let request = self.ingestion.request;
         let renamed = std::mem::take(&mut self.renamed);
-        let is_narrowed = !request.include.is_empty() || !request.exclude.is_empty();
+        let is_narrowed = self.ingestion.is_narrowed();
         let vanished =
             if request.allow_empty_root && !is_narrowed { Vec::new() } else { self.vanished_roots(walk, &renamed)? };
         for (root, files) in vanished.iter().filter(|_| !is_narrowed) {
@@ -443,13 +449,17 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Folders that were walked, or were once ingested by name and lie in one that was walked, and that hold no file although
-    /// they did; each with the number of files that are known.
+    /// Folders that were walked, or were once ingested by name and lie in one that was walked, and of whose known files none is
+    /// there, not even one that is left out now; each with the number of those files.
     fn vanished_roots(&self, walk: &Walk, renamed: &HashSet<PathBuf>) -> Result<Vec<(PathBuf, usize)>, Error> {
         let once = self.ingestion.index.roots(Some(&self.ingestion.request.collection))?;
         let inside = once.into_iter().filter(|root| walk.roots.iter().any(|walked| root.starts_with(walked)));
         let roots: BTreeSet<PathBuf> = inside.chain(walk.roots.iter().cloned()).collect();
-        let known_files = |root: &Path| self.known.below(root).filter(|(path, _)| !renamed.contains(*path)).count();
+        let known_files = |root: &Path| {
+            let files = self.known.below(root).map(|(path, _)| path).filter(|path| !renamed.contains(*path));
+            let files: Vec<&Path> = files.collect();
+            if files.iter().all(|path| is_gone(path)) { files.len() } else { 0 }
+        };
         let empty = roots.into_iter().filter(|root| !walk.has_file_below(root));
         Ok(empty
             .map(|root| (known_files(&root), root))

@@ -8,7 +8,12 @@ use std::{
 
 use sidenote_index::{DocumentId, Failure, Fingerprint, Index};
 
-use crate::{config::Ingest, error::Error, ocr::Tesseract, walk::Found};
+use crate::{
+    config::Ingest,
+    error::Error,
+    ocr::Tesseract,
+    walk::{Found, is_gone},
+};
 
 /// A file that was read before.
 #[derive(Debug)]
@@ -99,11 +104,7 @@ impl Known {
     pub(crate) fn moved_to<'a>(&'a self, path: &Path, sha256: &[u8; 32]) -> impl Iterator<Item = &'a Path> + use<'a> {
         let ending = path.extension().map(ToOwned::to_owned);
         let same = self.by_content.get(sha256).into_iter().flatten().map(PathBuf::as_path);
-        same.filter(move |path| {
-            let looked_up = fs_err::symlink_metadata(path);
-            let is_gone = matches!(looked_up, Err(error) if error.kind() == std::io::ErrorKind::NotFound);
-            is_gone && path.extension() == ending.as_deref()
-        })
+        same.filter(move |path| is_gone(path) && path.extension() == ending.as_deref())
     }
 
     /// A failure as it is noted.
@@ -122,12 +123,13 @@ impl Known {
 fn tried_with(limits: &Ingest, ocr: Option<&Tesseract>) -> String {
     let ocr = ocr.map(Tesseract::description).unwrap_or_default();
     format!(
-        "{} {} {} {} {} {} {ocr}",
+        "{} {} {} {} {} {} {} {ocr}",
         env!("CARGO_PKG_VERSION"),
         limits.max_file_bytes,
         limits.max_text_bytes,
         limits.max_pages,
         limits.extract_timeout_seconds,
-        limits.extract_memory_bytes
+        limits.extract_memory_bytes,
+        limits.ocr_timeout_seconds
     )
 }

@@ -45,6 +45,8 @@ pub(crate) struct Walk {
     pub(crate) failed: Vec<(PathBuf, String)>,
     /// Folders walked to the end: what is known below them and was not found is gone.
     pub(crate) roots: Vec<PathBuf>,
+    /// Those of them that are not there, and count as empty.
+    pub(crate) gone: Vec<PathBuf>,
 }
 
 /// Walks the paths. Each file stands once, however many paths lead to it. Honours `.gitignore`, `.ignore` and
@@ -116,9 +118,9 @@ impl Walk {
 
     /// Takes those of the folders that are not there for empty ones.
     pub(crate) fn take_for_empty(&mut self, folders: &[PathBuf]) {
-        let is_gone = |path: &PathBuf| folders.contains(path) && !path.exists();
-        let gone = self.failed.extract_if(.., |(path, _)| is_gone(path));
-        self.roots.extend(gone.map(|(path, _)| path));
+        let gone = self.failed.extract_if(.., |(path, _)| folders.contains(path) && is_gone(path));
+        self.gone.extend(gone.map(|(path, _)| path));
+        self.roots.extend_from_slice(&self.gone);
     }
 
     fn look_at(&mut self, path: &Path) {
@@ -152,9 +154,21 @@ fn inode(metadata: &std::fs::Metadata) -> u64 {
     return 0;
 }
 
-/// The path as the index knows it: absolute, links resolved where the file exists.
+/// The path as the index knows it: absolute, links resolved as far as it exists.
 pub fn absolute(path: &Path) -> PathBuf {
-    fs_err::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let resolved = |there: &Path| {
+        let rest = path.strip_prefix(there).ok()?;
+        let there = fs_err::canonicalize(there).ok()?;
+        Some(if rest.as_os_str().is_empty() { there } else { there.join(rest) })
+    };
+    path.ancestors().find_map(resolved).unwrap_or(path)
+}
+
+/// Whether there is certainly nothing at the path; a folder that may not be read, or a disk that does not answer, says nothing.
+pub(crate) fn is_gone(path: &Path) -> bool {
+    let looked_up = fs_err::symlink_metadata(path);
+    matches!(looked_up, Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory))
 }
 
 /// What is wrong, as a clause behind a path.
@@ -228,6 +242,18 @@ mod tests {
         assert_eq!(chosen(&["*.md"], &[]), ["a.md", "deep/er/d.md", "drafts/c.md"]);
         assert_eq!(chosen(&["*.md", "*.pdf"], &["drafts/"]), ["a.md", "deep/er/d.md", "e.pdf"]);
         assert_eq!(chosen(&[], &["*.log", "deep"]), ["a.md", "drafts/c.md", "e.pdf"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_on_the_way_to_what_is_gone_are_resolved() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = absolute(folder.path());
+        fs_err::create_dir(real.join("disk")).unwrap();
+        std::os::unix::fs::symlink(real.join("disk"), real.join("link")).unwrap();
+        assert_eq!(absolute(&real.join("link/gone/a.md")), real.join("disk/gone/a.md"));
+        assert_eq!(absolute(&real.join("link/")), real.join("disk"));
+        assert!(is_gone(&real.join("link/gone")) && !is_gone(&real.join("link")));
     }
 
     #[test]

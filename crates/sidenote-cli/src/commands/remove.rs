@@ -27,7 +27,7 @@ pub(crate) fn run(session: &Session, args: &RemoveArgs) -> anyhow::Result<Exit> 
     };
     output.print(&format!("removed {}{purged}", counted(report.removed, "document")))?;
     if unlisted > 0 {
-        output.hint(&format!("{} that could not be read is forgotten too", counted(unlisted, "file")));
+        output.hint(&format!("forgotten too: {} that could not be read", counted(unlisted, "file")));
     }
     if exit == Exit::Nothing {
         output.hint("nothing was stored under these paths; `sidenote documents` lists what is");

@@ -143,9 +143,9 @@ impl PutChunk {
         }
     }
 
-    fn checksum(&self) -> Checksum {
+    fn checksum(&self, document: i64) -> Checksum {
         let (span, header) = ((self.start, self.end), self.header.unzip());
-        chunk_checksum(span, self.page, self.place.as_deref(), &self.heading, header, &self.prefix)
+        chunk_checksum(document, span, self.page, self.place.as_deref(), &self.heading, header, &self.prefix)
     }
 }
 
@@ -371,7 +371,7 @@ async fn put_chunks(
     for (ordinal, (chunk, &embedding)) in rows.chunks.iter().zip(embeddings).enumerate() {
         let same = old.get_mut(&(embedding, chunk.end - chunk.start)).and_then(VecDeque::pop_front);
         let id = match &same {
-            Some((id, _)) => update_chunk(&mut *connection, *id, embedding, signed(ordinal), chunk).await?,
+            Some((id, _)) => update_chunk(&mut *connection, *id, document, embedding, signed(ordinal), chunk).await?,
             None => insert_chunk(&mut *connection, document, embedding, signed(ordinal), chunk).await?,
         };
         let reads_anew = match &same {
@@ -405,27 +405,29 @@ pub(super) async fn insert_chunk(
     let statement = "INSERT INTO chunks (document_id, embedding_id, ordinal, span_start, span_end, page, heading, \
          header_start, header_end, prefix, tokens, place, checksum) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id";
-    write_chunk(connection, statement, document, embedding, ordinal, chunk).await
+    write_chunk(connection, statement, document, document, embedding, ordinal, chunk).await
 }
 
 /// Describes a known chunk anew; returns its id.
 async fn update_chunk(
     connection: &mut SqliteConnection,
     id: i64,
+    document: i64,
     embedding: i64,
     ordinal: i64,
     chunk: &PutChunk,
 ) -> Result<i64, sqlx::Error> {
     let statement = "UPDATE chunks SET embedding_id = ?2, ordinal = ?3, span_start = ?4, span_end = ?5, page = ?6, heading = ?7, \
          header_start = ?8, header_end = ?9, prefix = ?10, tokens = ?11, place = ?12, checksum = ?13 WHERE id = ?1 RETURNING id";
-    write_chunk(connection, statement, id, embedding, ordinal, chunk).await
+    write_chunk(connection, statement, id, document, embedding, ordinal, chunk).await
 }
 
-/// Runs a statement with `owner` and the chunk's columns for its parameters.
+/// Runs a statement with `owner` and the columns of a chunk of `document` for its parameters.
 async fn write_chunk(
     connection: &mut SqliteConnection,
     statement: &'static str,
     owner: i64,
+    document: i64,
     embedding: i64,
     ordinal: i64,
     chunk: &PutChunk,
@@ -443,7 +445,7 @@ async fn write_chunk(
         .bind(&chunk.prefix)
         .bind(chunk.tokens)
         .bind(&chunk.place)
-        .bind(chunk.checksum().value())
+        .bind(chunk.checksum(document).value())
         .fetch_one(connection)
         .await
 }

@@ -284,8 +284,9 @@ pub(super) fn page_checksum(document: i64, number: i64, start: i64, end: i64) ->
     Checksum::default().number(document).number(number).number(start).number(end)
 }
 
-/// Of where a chunk stands: its span, page, place, headings, table header and prefix, as columns.
+/// Of where a chunk stands: its document, span, page, place, headings, table header and prefix, as columns.
 pub(super) fn chunk_checksum(
+    document: i64,
     span: (i64, i64),
     page: Option<i64>,
     place: Option<&str>,
@@ -293,7 +294,8 @@ pub(super) fn chunk_checksum(
     header: (Option<i64>, Option<i64>),
     prefix: &str,
 ) -> Checksum {
-    let places = Checksum::default().number(span.0).number(span.1).number(page).text(place).text(heading);
+    let span = Checksum::default().number(document).number(span.0).number(span.1);
+    let places = span.number(page).text(place).text(heading);
     places.number(header.0).number(header.1).text(prefix)
 }
 
@@ -320,16 +322,16 @@ pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> 
 }
 
 pub(super) fn chunk_without_text(row: &SqliteRow) -> Result<StoredChunk, sqlx::Error> {
-    let id: i64 = row.try_get(0)?;
+    let (id, document): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     let (start, end) = (row.try_get(3)?, row.try_get(4)?);
     let (page, place): (Option<i64>, Option<String>) = (row.try_get(5)?, row.try_get(11)?);
     let (heading, prefix): (&str, &str) = (row.try_get(6)?, row.try_get(9)?);
     let header: (Option<i64>, Option<i64>) = (row.try_get(7)?, row.try_get(8)?);
-    chunk_checksum((start, end), page, place.as_deref(), heading, header, prefix)
+    chunk_checksum(document, (start, end), page, place.as_deref(), heading, header, prefix)
         .compare(row.try_get(12)?, || format!("the place of chunk {id}"))?;
     Ok(StoredChunk {
         id: ChunkId(id),
-        document: DocumentId(row.try_get(1)?),
+        document: DocumentId(document),
         ordinal: size(row.try_get(2)?),
         span: span(start, end),
         page: page.and_then(|page| u32::try_from(page).ok()),

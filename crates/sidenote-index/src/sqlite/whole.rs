@@ -129,6 +129,18 @@ impl Writer {
         transaction.commit().await.map_err(|error| self.error(error))
     }
 
+    /// Bytes of the database without its free pages.
+    pub(crate) async fn bytes_in_use(&self) -> Result<u64, IndexError> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT (page_count - freelist_count) * page_size \
+             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(unsigned(bytes))
+    }
+
     /// Moves the write-ahead log into the database and empties it. Waits a while for readers.
     pub(crate) async fn truncate_log(&self) -> Result<(), IndexError> {
         for _ in 0..50 {
