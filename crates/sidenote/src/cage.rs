@@ -16,8 +16,6 @@ use std::path::{Path, PathBuf};
 /// When a limit cannot be set. A kernel that lacks Landlock or seccomp is not an error.
 pub(crate) fn enter(memory_bytes: u64) -> io::Result<()> {
     limit(memory_bytes, 16)?;
-    #[cfg(unix)]
-    rlimit::setrlimit(rlimit::Resource::FSIZE, 0, 0)?; // what it writes goes into a pipe
     #[cfg(target_os = "linux")]
     {
         linux::deny_files(&[]);
@@ -35,7 +33,6 @@ pub(crate) fn enter(memory_bytes: u64) -> io::Result<()> {
 #[cfg(target_os = "linux")]
 pub(crate) fn enter_as_helper(memory_bytes: u64, program: &Path, data: Option<&Path>) -> io::Result<()> {
     limit(memory_bytes, 64)?;
-    rlimit::setrlimit(rlimit::Resource::FSIZE, 0, 0)?;
     let program = fs_err::canonicalize(program)?;
     let system = ["/bin", "/etc", "/lib", "/lib64", "/nix/store", "/opt", "/usr"].map(Path::new);
     // Beside `bin` lie the libraries and the data of a program that did not come with the system; beside those, anything.
@@ -55,6 +52,7 @@ fn limit(memory_bytes: u64, open_files: u64) -> io::Result<()> {
     #[cfg(target_os = "macos")]
     let _ = memory_bytes;
     setrlimit(Resource::CORE, 0, 0)?; // a core file would hold the document
+    setrlimit(Resource::FSIZE, 0, 0)?; // what is written goes into a pipe
     setrlimit(Resource::NOFILE, open_files, open_files)
 }
 

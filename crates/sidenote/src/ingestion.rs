@@ -270,10 +270,13 @@ impl<'a> Run<'a> {
             moved: HashSet::new(),
         };
         let chunks = ChunkEmbedder { index, embedder, cancel, recent: VecDeque::new() };
-        let status = index.status()?;
-        // Vectors that wait from before count: an ingest that is stopped again and again must not pile them up.
-        let waiting = status.vectors.saturating_sub(status.sealed_vectors);
-        let mut kept = Kept { committed: Instant::now(), since_seal: usize::try_from(waiting).unwrap_or(usize::MAX) };
+        let mut kept = Kept { committed: Instant::now(), since_seal: 0 };
+        if !to_read.is_empty() {
+            // Vectors that wait from before count: an ingest that is stopped again and again must not pile them up.
+            let status = index.status()?;
+            let waiting = status.vectors.saturating_sub(status.sealed_vectors);
+            kept.since_seal = usize::try_from(waiting).unwrap_or(usize::MAX);
+        }
         thread::scope(|scope| {
             let (sender, batches) = mpsc::sync_channel(READ_AHEAD);
             let start = |name: &str| thread::Builder::new().name(name.into());
@@ -414,7 +417,7 @@ impl<'a> Run<'a> {
         let is_narrowed = self.ingestion.is_narrowed();
         let vanished =
             if request.allow_empty_root && !is_narrowed { Vec::new() } else { self.vanished_roots(walk, &renamed)? };
-        for (root, files) in vanished.iter().filter(|_| !is_narrowed) {
+        for (files, root) in vanished.iter().filter(|_| !is_narrowed) {
             let reason = format!(
                 "the folder holds no file, and {files} of its files are known; nothing was removed, because this is how an \
                  unmounted disk looks (`--allow-empty-root` removes them)"
@@ -427,7 +430,7 @@ impl<'a> Run<'a> {
             renamed.contains(path)
                 || walk.has_file(path)
                 || walk.failed.iter().any(|(failed, _)| failed == path)
-                || vanished.iter().any(|(root, _)| path.starts_with(root))
+                || vanished.iter().any(|(_, root)| path.starts_with(root))
                 || is_narrowed && path.exists()
         };
         for root in &walk.roots {
@@ -451,7 +454,7 @@ impl<'a> Run<'a> {
 
     /// Folders that were walked, or were once ingested by name and lie in one that was walked, and of whose known files none is
     /// there, not even one that is left out now; each with the number of those files.
-    fn vanished_roots(&self, walk: &Walk, renamed: &HashSet<PathBuf>) -> Result<Vec<(PathBuf, usize)>, Error> {
+    fn vanished_roots(&self, walk: &Walk, renamed: &HashSet<PathBuf>) -> Result<Vec<(usize, PathBuf)>, Error> {
         let once = self.ingestion.index.roots(Some(&self.ingestion.request.collection))?;
         let inside = once.into_iter().filter(|root| walk.roots.iter().any(|walked| root.starts_with(walked)));
         let roots: BTreeSet<PathBuf> = inside.chain(walk.roots.iter().cloned()).collect();
@@ -461,11 +464,7 @@ impl<'a> Run<'a> {
             if files.iter().all(|path| is_gone(path)) { files.len() } else { 0 }
         };
         let empty = roots.into_iter().filter(|root| !walk.has_file_below(root));
-        Ok(empty
-            .map(|root| (known_files(&root), root))
-            .filter(|(files, _)| *files > 0)
-            .map(|(files, root)| (root, files))
-            .collect())
+        Ok(empty.map(|root| (known_files(&root), root)).filter(|(files, _)| *files > 0).collect())
     }
 
     /// A file's identity. One that changed while the scan ran, or just before it, gets a time no file has: its stamp does
