@@ -44,6 +44,30 @@ fn a_damaged_index_is_found_and_mended() {
 }
 
 #[test]
+fn a_damaged_document_is_read_anew() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); \
+         c.execute(\"UPDATE documents SET title = 'Lies' WHERE id = 1\"); c.commit(); c.close()";
+    let database = sandbox.data().join("documents.sqlite");
+    let changed = std::process::Command::new("python3").args(["-c", script]).arg(database).status().unwrap();
+    assert!(changed.success());
+    // Nothing goes on as if nothing were wrong, and what to do is said.
+    let refused = sandbox.run(["ingest", "docs"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("not as it was stored") && refused.stderr.contains("--repair"), "{refused:?}");
+    let (code, report) = sandbox.json(["doctor"]);
+    assert_eq!((code, &report["checks"][1]["can_repair"]), (1, &true.into()), "{report:#}");
+    let (code, report) = sandbox.json(["doctor", "--repair"]);
+    check_schema("doctor", &report);
+    assert_eq!((code, report["removed"].as_array().map(Vec::len)), (0, Some(1)), "{report:#}");
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, &report["added"]), (0, &1.into()), "{report:#}");
+    assert_eq!(sandbox.run(["doctor"]).code, 0);
+}
+
+#[test]
 fn a_backup_comes_back_and_replaces_only_when_told() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write_handbook();

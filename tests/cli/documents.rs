@@ -46,6 +46,31 @@ fn a_changed_file_replaces_its_chunks_and_a_vanished_one_goes() {
 }
 
 #[test]
+fn a_text_is_embedded_once_and_only_what_was_edited_is_embedded_again() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    // Sections longer than half a chunk stand in chunks of their own.
+    let section = |number: usize| {
+        let sentence = format!("The valve of line {number} is opened by the shift leader alone. ");
+        format!("## Line {number}\n\n{}\n\n", sentence.repeat(14))
+    };
+    let manual = |sections: &[usize]| sections.iter().map(|number| section(*number)).collect::<String>();
+    sandbox.write("manual.md", manual(&[1, 2, 3, 4, 5, 6]));
+    let (code, first) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, &first["chunks"], &first["embedded"]), (0, &6.into(), &6.into()), "{first}");
+    // The same words in another file, in another order, and under another name.
+    sandbox.write("copy.md", manual(&[1, 6, 5, 4, 3, 2]));
+    let (_, copied) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((&copied["chunks"], &copied["embedded"]), (&6.into(), &0.into()), "{copied}");
+    sandbox.write("manual.md", manual(&[1, 2, 7, 4, 5, 6]));
+    let (_, edited) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((&edited["updated"], &edited["chunks"], &edited["embedded"]), (&1.into(), &6.into(), &1.into()));
+    fs_err::rename(sandbox.docs().join("copy.md"), sandbox.docs().join("moved.md")).unwrap();
+    let (_, moved) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((&moved["renamed"], &moved["chunks"], &moved["embedded"]), (&1.into(), &0.into(), &0.into()), "{moved}");
+    assert_eq!(sandbox.json(["status"]).1["vectors"], 7);
+}
+
+#[test]
 fn a_renamed_file_keeps_its_chunks() {
     let Some(sandbox) = Sandbox::with_models() else { return };
     sandbox.write_handbook();

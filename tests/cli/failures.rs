@@ -34,6 +34,56 @@ fn files_that_hang_or_kill_their_reader_cost_themselves_alone() {
     assert!(reasons[1].contains("extraction died"), "{reasons:?}");
 }
 
+/// Runs with `--json` as somebody whom permissions bind: root gives up the rights to overrule them.
+#[cfg(target_os = "linux")]
+fn json_bound_by_permissions(sandbox: &Sandbox, words: &[&str]) -> (i32, serde_json::Value) {
+    let mut command = sandbox.command(words.iter().chain(&["--json"]));
+    if std::os::unix::fs::MetadataExt::uid(&fs_err::metadata(sandbox.path()).unwrap()) == 0 {
+        let mut bound = std::process::Command::new("setpriv");
+        let rights = "-dac_override,-dac_read_search";
+        bound.args([format!("--bounding-set={rights}"), format!("--inh-caps={rights}")]);
+        bound.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => bound.env(name, value),
+                None => bound.env_remove(name),
+            };
+        }
+        bound.current_dir(sandbox.path());
+        command = bound;
+    }
+    let output = command.output().unwrap();
+    let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    (output.status.code().unwrap(), value)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_may_not_be_read_is_reported_and_what_is_known_of_it_stays() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.write("closed/owl.md", "The owl sleeps in the barn.\n");
+    let secret = sandbox.write("secret.md", "The heron stands in the reeds.\n");
+    let closed = sandbox.docs().join("closed");
+    fs_err::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let (code, report) = json_bound_by_permissions(&sandbox, &["ingest", "docs"]);
+    assert_eq!((code, &report["added"]), (3, &4.into()), "{report:#}");
+    // The file may be read now, and the folder no longer.
+    fs_err::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    fs_err::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    fs_err::remove_file(sandbox.docs().join("parking.txt")).unwrap();
+    let (code, report) = json_bound_by_permissions(&sandbox, &["ingest", "docs"]);
+    fs_err::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!((code, &report["added"], &report["removed"]), (3, &1.into(), &1.into()), "{report:#}");
+    let failed = &report["failed"][0];
+    assert_eq!(failed["path"].as_str().map(Path::new), Some(&*fs_err::canonicalize(&closed).unwrap()), "{report:#}");
+    assert!(failed["reason"].as_str().unwrap().contains("no permission"), "{report:#}");
+    assert_eq!(sandbox.json(["search", "owl barn", "--mode", "lexical"]).0, 0, "what was known of it is still found");
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, &report["unchanged"], &report["removed"]), (0, &4.into(), &0.into()), "{report:#}");
+}
+
 #[test]
 fn bad_files_are_reported_one_by_one_and_the_rest_goes_on() {
     let Some(mut sandbox) = Sandbox::with_models() else { return };
@@ -84,8 +134,11 @@ fn bad_files_are_reported_one_by_one_and_the_rest_goes_on() {
     assert_eq!(sandbox.json(["search", "night watch", "--mode", "lexical"]).1["hits"][0]["page"], 1);
     assert_eq!(sandbox.json(["search", "Kühlschrank", "--mode", "lexical"]).0, 0);
 
+    // What cannot be read is no reason to keep what is gone.
+    fs_err::remove_file(sandbox.docs().join("kitchen.md")).unwrap();
     let again = sandbox.run(["ingest", "docs"]);
     assert_eq!(again.code, 3, "{again:?}");
+    assert!(again.stdout.contains("1 removed"), "{again:?}");
     assert!(again.stdout.contains("could not be read:\n"), "{again:?}");
     assert!(again.stdout.contains("\n  docs/locked.pdf: "), "{again:?}");
 }

@@ -246,9 +246,11 @@ pub(crate) struct RemoveArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Reads everything, compares texts with their hashes, files with their checksums and the indexes with the database. Exit
-code 1 means that something is wrong. The database cannot be mended; what is made from it can.")]
+code 1 means that something is wrong. What is made from the database is made anew by `--repair`. Damaged documents are
+removed by it where their file is still there, and named; the next `sidenote ingest` reads them anew. What else is wrong
+with the database only a backup mends.")]
 pub(crate) struct DoctorArgs {
-    /// Make anew what can be made from the database
+    /// Make anew what can be made from the database, and remove damaged documents that can be read anew
     #[arg(long)]
     pub(crate) repair: bool,
 }

@@ -171,6 +171,7 @@ impl From<&sidenote::IngestReport> for wire::IngestReport {
             removed: count(report.removed),
             failed: report.failed.iter().map(Into::into).collect(),
             chunks: count(report.chunks),
+            embedded: count(report.embedded),
             reembedded: count(report.reembedded),
             seconds: report.seconds,
         }
@@ -283,6 +284,7 @@ impl From<&sidenote::DoctorReport> for wire::DoctorReport {
         Self {
             checks: report.checks.iter().map(check).collect(),
             repaired: report.repaired.iter().map(|name| (*name).to_owned()).collect(),
+            removed: report.removed.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
         }
     }
 }

@@ -247,6 +247,8 @@ pub struct IngestReport {
     pub failed: Vec<FailedFile>,
     /// Chunks written.
     pub chunks: u64,
+    /// Texts that were embedded for them. A text that a chunk had before, here or in another file, is not.
+    pub embedded: u64,
     /// Chunks that were there and got a vector of another embedding model.
     pub reembedded: u64,
     /// How long it took.
@@ -341,6 +343,9 @@ pub struct DoctorReport {
     pub checks: Vec<Check>,
     /// Names of the checks that failed before a repair and hold now.
     pub repaired: Vec<String>,
+    /// Paths of files with a damaged document, whose documents were removed by a repair; the next ingest of their folder reads
+    /// them anew. A damaged document whose file is gone stays.
+    pub removed: Vec<String>,
 }
 
 /// What a compaction did.

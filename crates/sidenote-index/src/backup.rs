@@ -20,6 +20,8 @@ impl Index {
             let exists = std::io::Error::new(std::io::ErrorKind::AlreadyExists, format!("`{}` exists", file.display()));
             return Err(IndexError::Io(exists));
         }
+        let reader = self.inner.reader.clone();
+        files::want_room(file, self.inner.sqlite.wait(async move { reader.bytes_in_use().await })?)?;
         // Nobody else's: another backup to the same file may be under way, and a killed one leaves its own.
         let part = beside(file, &format!("{}.part", std::process::id()));
         let _ = fs_err::remove_file(&part);
@@ -109,6 +111,7 @@ impl Staged {
         files::remove_folder(&staged.layout.root)?;
         files::make_private_folder(&staged.layout.root)?;
         let target = staged.layout.database();
+        files::want_room(&target, fs_err::metadata(file)?.len())?;
         files::make_private_file(&target)?;
         let mut from = fs_err::File::open(file)?;
         let mut to = fs_err::OpenOptions::new().write(true).open(&target)?;

@@ -1,5 +1,7 @@
 //! Everything in a data folder held against everything else: every byte is read, and nothing is trusted.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::error::IndexError;
@@ -17,7 +19,7 @@ pub struct Check {
     pub ok: bool,
     /// How much was looked at, or what is wrong.
     pub detail: String,
-    /// Whether [`crate::IndexWriter::repair`] mends it: what is made from the database can be made anew.
+    /// Whether [`crate::IndexWriter::repair`] mends it.
     pub can_repair: bool,
 }
 
@@ -47,9 +49,9 @@ pub(crate) fn check(inner: &Inner) -> Result<Vec<Check>, IndexError> {
     let reader = inner.reader.clone();
     let problem = inner.sqlite.wait(async move { reader.integrity().await })?;
     if add("database", false, problem.map_or_else(|| Ok("whole".to_owned()), Err)) {
-        add("documents", false, documents(inner)?);
-        add("chunks", false, chunks(inner)?);
-        add("vectors", false, vectors(inner)?);
+        add("documents", true, documents(inner)?);
+        add("chunks", true, chunks(inner)?);
+        add("vectors", true, vectors(inner)?);
         add("full_text", true, full_text(inner)?);
         add("segments", true, segments(inner)?);
     }
@@ -57,96 +59,125 @@ pub(crate) fn check(inner: &Inner) -> Result<Vec<Check>, IndexError> {
     Ok(checks)
 }
 
-fn documents(inner: &Inner) -> Result<Finding, IndexError> {
-    let reader = inner.reader.clone();
-    let (all, incomplete) = inner.sqlite.wait(async move { reader.incomplete_documents().await })?;
-    if incomplete > 0 {
-        return Ok(Err(format!("{incomplete} of {all} documents lack some of their text")));
+/// A document that is not as it was stored, and what is wrong with it.
+type Damage = (DocumentId, String);
+
+/// What is not as it was stored.
+#[derive(Debug)]
+pub(crate) struct Damaged {
+    /// By themselves, by their chunks or by their vectors.
+    pub(crate) documents: BTreeSet<DocumentId>,
+    /// Ids of vectors.
+    pub(crate) vectors: Vec<i64>,
+}
+
+/// Looks for everything that is not as it was stored.
+pub(crate) fn damaged(inner: &Inner) -> Result<Damaged, IndexError> {
+    let (vectors, _) = damaged_vectors(inner)?;
+    let (reader, ids) = (inner.reader.clone(), vectors.clone());
+    let with_vectors = inner.sqlite.wait(async move { reader.documents_with_vectors(&ids).await })?;
+    let (documents, (chunks, _)) = (damage_of_documents(inner)?, damage_of_chunks(inner)?);
+    let documents = documents.into_iter().chain(chunks).map(|(document, _)| document).chain(with_vectors).collect();
+    Ok(Damaged { documents, vectors })
+}
+
+fn finding_of(damage: &[Damage], sound: impl FnOnce() -> String) -> Finding {
+    match damage.first() {
+        None => Ok(sound()),
+        Some((_, first)) => Err(format!("{} documents are not as they were stored, such as: {first}", damage.len())),
     }
-    let damage = each_document(inner, |document| {
+}
+
+fn documents(inner: &Inner) -> Result<Finding, IndexError> {
+    let damage = damage_of_documents(inner)?;
+    let reader = inner.reader.clone();
+    let status = inner.sqlite.wait(async move { reader.status().await })?;
+    Ok(finding_of(&damage, || format!("{} with all of their text", status.documents)))
+}
+
+fn damage_of_documents(inner: &Inner) -> Result<Vec<Damage>, IndexError> {
+    let reader = inner.reader.clone();
+    let incomplete = inner.sqlite.wait(async move { reader.incomplete_documents().await })?;
+    each_document(inner, |document| {
         let reader = inner.reader.clone();
         inner.sqlite.wait(async move {
             reader.document(document).await?;
             reader.pages(document).await
         })?;
-        Ok(())
-    })?;
-    Ok(match damage {
-        None => Ok(format!("{all} with all of their text")),
-        Some(damage) => Err(damage),
+        let lacks = incomplete.binary_search(&document).is_ok();
+        Ok(lacks.then(|| format!("document {} lacks some of its text", document.0)))
     })
 }
 
 fn chunks(inner: &Inner) -> Result<Finding, IndexError> {
-    let (mut all, mut wrong) = (0_usize, Vec::new());
-    let damage = each_document(inner, |document| {
-        let reader = inner.reader.clone();
-        for (chunk, hash) in inner.sqlite.wait(async move { reader.chunks_with_hashes(document).await })? {
-            all += 1;
-            if !is_sound(&chunk, &hash) {
-                wrong.push(chunk.id.0);
-            }
-        }
-        Ok(())
-    })?;
-    Ok(match (damage, wrong.first()) {
-        (Some(damage), _) => Err(damage),
-        (None, Some(first)) => {
-            Err(format!("{} do not have the text that was stored, such as chunk {first}", wrong.len()))
-        }
-        (None, None) => Ok(format!("{all}, each with the text its vector was made from")),
-    })
+    let (damage, all) = damage_of_chunks(inner)?;
+    Ok(finding_of(&damage, || format!("{all}, each with the text its vector was made from")))
 }
 
-/// Looks at every document; what was damaged, and how many were.
+/// Also says how many chunks there are.
+fn damage_of_chunks(inner: &Inner) -> Result<(Vec<Damage>, usize), IndexError> {
+    let mut all = 0;
+    let damage = each_document(inner, |document| {
+        let reader = inner.reader.clone();
+        let chunks = inner.sqlite.wait(async move { reader.chunks_with_hashes(document).await })?;
+        all += chunks.len();
+        let wrong = chunks.iter().find(|(chunk, hash)| !is_sound(chunk, hash));
+        Ok(wrong.map(|(chunk, _)| format!("chunk {} does not have the text that was stored", chunk.id.0)))
+    })?;
+    Ok((damage, all))
+}
+
+/// Looks at every document. What is damaged for the database is damaged, and so is what `look` has something to say about.
 fn each_document(
     inner: &Inner,
-    mut look: impl FnMut(DocumentId) -> Result<(), IndexError>,
-) -> Result<Option<String>, IndexError> {
-    let (mut damaged, mut first, mut after) = (0_usize, None, 0);
+    mut look: impl FnMut(DocumentId) -> Result<Option<String>, IndexError>,
+) -> Result<Vec<Damage>, IndexError> {
+    let (mut damage, mut after) = (Vec::new(), 0);
     loop {
         let reader = inner.reader.clone();
         let documents = inner.sqlite.wait(async move { reader.document_ids(after, 1000).await })?;
-        let Some(&DocumentId(last)) = documents.last() else { break };
+        let Some(&DocumentId(last)) = documents.last() else { return Ok(damage) };
         after = last;
         for document in documents {
             match look(document) {
-                Ok(()) => {}
-                Err(IndexError::Damaged { reason, .. }) => {
-                    damaged += 1;
-                    first.get_or_insert(reason);
-                }
+                Ok(wrong) => damage.extend(wrong.map(|wrong| (document, wrong))),
+                Err(IndexError::Damaged { reason, .. }) => damage.push((document, reason)),
                 Err(other) => return Err(other),
             }
         }
     }
-    Ok(first.map(|first| format!("{damaged} documents are not as they were stored, such as: {first}")))
 }
 
 fn vectors(inner: &Inner) -> Result<Finding, IndexError> {
     let Some(model) = inner.model()? else { return Ok(Ok("none yet".to_owned())) };
-    let is_unit = |vector: &[f32], dimensions: usize| {
-        let squares: f32 = vector.iter().map(|number| number * number).sum();
-        vector.len() == dimensions && (squares - 1.0).abs() < 1e-3
-    };
-    let (mut all, mut damaged, mut after) = (0_usize, 0_usize, 0);
     let reader = inner.reader.clone();
     let next = inner.sqlite.wait(async move { reader.next_vectors().await })?;
-    loop {
-        let reader = inner.reader.clone();
-        let vectors = inner.sqlite.wait(async move { reader.vectors_after(after, 4096).await })?;
-        let Some((last, ..)) = vectors.last() else { break };
-        after = *last;
-        all += vectors.len();
-        damaged += vectors.iter().filter(|(_, vector, dimensions)| !is_unit(vector, *dimensions)).count();
-    }
-    Ok(match damaged {
+    let (damaged, all) = damaged_vectors(inner)?;
+    Ok(match damaged.len() {
         0 if next > 0 => {
             Ok(format!("{all} of length 1, {next} of them by a model that is to take over from `{}`", model.name))
         }
         0 => Ok(format!("{all} of length 1 by `{}`", model.name)),
         some => Err(format!("{some} of {all} are damaged")),
     })
+}
+
+/// Ids of the vectors that no model has made; also says how many vectors there are.
+fn damaged_vectors(inner: &Inner) -> Result<(Vec<i64>, usize), IndexError> {
+    let is_unit = |vector: &[f32], dimensions: usize| {
+        let squares: f32 = vector.iter().map(|number| number * number).sum();
+        vector.len() == dimensions && (squares - 1.0).abs() < 1e-3
+    };
+    let (mut damaged, mut all, mut after) = (Vec::new(), 0, 0);
+    loop {
+        let reader = inner.reader.clone();
+        let vectors = inner.sqlite.wait(async move { reader.vectors_after(after, 4096).await })?;
+        let Some((last, ..)) = vectors.last() else { return Ok((damaged, all)) };
+        after = *last;
+        all += vectors.len();
+        let wrong = vectors.iter().filter(|(_, vector, dimensions)| !is_unit(vector, *dimensions));
+        damaged.extend(wrong.map(|(id, ..)| *id));
+    }
 }
 
 fn full_text(inner: &Inner) -> Result<Finding, IndexError> {

@@ -21,7 +21,8 @@ pub enum IndexError {
         /// The database.
         path: PathBuf,
     },
-    /// The database itself is damaged. Restore it from a backup, or move the data folder away and ingest again.
+    /// The database itself is damaged. [`crate::IndexWriter::repair`] removes single documents; else restore it from a backup, or
+    /// move the data folder away and ingest again.
     #[error("the database `{}` is damaged: {reason}", path.display())]
     Damaged {
         /// The database.

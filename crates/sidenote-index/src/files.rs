@@ -152,6 +152,15 @@ pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
     }
 }
 
+/// Refuses to begin a file that its disk has no room for: what cannot be finished is not begun.
+pub(crate) fn want_room(file: &Path, bytes: u64) -> Result<(), IndexError> {
+    let folder = file.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    match folder.and_then(free_bytes) {
+        Some(free) if free < bytes => Err(IndexError::DiskFull { path: file.to_owned() }),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Refuses a folder on a network's disk: SQLite's write-ahead log needs memory that processes share, which two machines do
 /// not, and locks there are often none.
 pub(crate) fn refuse_network_disk(folder: &Path) -> Result<(), IndexError> {
@@ -280,6 +289,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         refuse_network_disk(folder.path()).unwrap();
         assert!(free_bytes(folder.path()).is_some_and(|bytes| bytes > 0));
+        let file = folder.path().join("file");
+        assert!(want_room(&file, 1).is_ok());
+        assert!(matches!(want_room(&file, u64::MAX), Err(IndexError::DiskFull { path }) if path == file));
         assert_eq!(network_disk(0x6969), Some("NFS"));
         assert_eq!(network_disk(0xffff_ffff_ff53_4d42), Some("SMB"), "a signed field of 32 bits");
         assert_eq!(network_disk(0xef53), None, "ext4");

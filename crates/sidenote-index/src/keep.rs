@@ -143,7 +143,14 @@ pub(crate) fn rebuild_lexical(inner: &Inner, writer: &Writer) -> Result<(), Inde
         after = last;
         for document in documents {
             let reader = inner.reader.clone();
-            let source = inner.sqlite.wait(async move { reader.chunks_of(document).await })?;
+            let source = match inner.sqlite.wait(async move { reader.chunks_of(document).await }) {
+                // The others are to be found, and `doctor` opens the index to take this one out.
+                Err(IndexError::Damaged { reason, .. }) => {
+                    tracing::warn!(%reason, "a damaged document is not found by its words; `sidenote doctor` says more");
+                    None
+                }
+                source => source?,
+            };
             if let Some(source) = source {
                 for chunk in &source.chunks {
                     open.add(&source.title, source.language.as_deref(), chunk).map_err(fail)?;

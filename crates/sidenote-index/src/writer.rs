@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::check::{self, Check};
+use crate::check::{self, Check, Damaged};
 use crate::error::IndexError;
 use crate::files::{self, WriterLock};
 use crate::hnsw::{Build, HnswSegment, Parts};
@@ -438,12 +438,9 @@ impl IndexWriter {
 
     /// What is left of the database goes through its log once: what cannot be finished is not begun.
     fn want_room_to_vacuum(&self) -> Result<(), IndexError> {
-        let writer = self.writer()?;
-        let needed = self.inner.sqlite.wait(async move { writer.bytes_in_use().await })?;
-        match files::free_bytes(&self.inner.layout.root) {
-            Some(free) if free < needed => Err(IndexError::DiskFull { path: self.inner.layout.database() }),
-            Some(_) | None => Ok(()),
-        }
+        let reader = self.inner.reader.clone();
+        let needed = self.inner.sqlite.wait(async move { reader.bytes_in_use().await })?;
+        files::want_room(&self.inner.layout.database(), needed)
     }
 
     /// Reads every byte of the data folder and compares the stores with each other; changes nothing. Takes as long as
@@ -456,19 +453,29 @@ impl IndexWriter {
         check::check(&self.inner)
     }
 
-    /// Makes anew what can be made from the database: the full-text index, and segments that cannot be loaded.
+    /// Removes the documents of files with one that is not as it was stored, where `is_there` says of the path that the file can
+    /// be stored again, and makes anew what can be made from the others: the full-text index, and segments that cannot be
+    /// loaded. Returns the paths of the files whose documents were removed; the only copy of a text is not.
     ///
     /// # Errors
     /// As [`IndexWriter::commit`] and [`IndexWriter::seal`].
-    pub fn repair(&mut self) -> Result<(), IndexError> {
+    pub fn repair(&mut self, is_there: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>, IndexError> {
+        let Damaged { documents, vectors } = check::damaged(&self.inner)?;
+        let (reader, documents) = (self.inner.reader.clone(), documents.into_iter().collect::<Vec<_>>());
+        // A file is read as a whole or not at all, with all of its documents.
+        let mut files = self.inner.sqlite.wait(async move { reader.files_of(&documents).await })?;
+        files.retain(|path, _| is_there(path));
+        let writer = self.writer()?;
+        let gone: Vec<DocumentId> = files.values().flatten().copied().collect();
+        self.inner.sqlite.wait(async move { writer.remove_damaged(&gone, &vectors).await })?;
         let (_, broken) = check::sort_segments(&self.inner)?;
         if !broken.is_empty() {
             self.replace_segments(broken.into_iter().map(|(generation, _)| generation).collect(), Vec::new())?;
-            self.inner.forget_dense();
         }
+        self.inner.forget_dense();
         self.rebuild()?;
         self.seal(&mut |_, _| true)?;
-        Ok(())
+        Ok(files.into_keys().collect())
     }
 
     fn purge_lexical(&mut self) -> Result<(), IndexError> {

@@ -68,6 +68,45 @@ fn what_was_changed_behind_its_back_is_found_by_name() {
 }
 
 #[test]
+fn a_damaged_document_is_taken_out_and_can_be_stored_anew() {
+    for (statement, number) in [
+        ("UPDATE texts SET bytes = CAST('heron X' || substr(bytes, 8) AS BLOB) WHERE document_id = 3", 2),
+        ("UPDATE chunks SET prefix = 'another' WHERE document_id = 5", 4),
+        ("DELETE FROM texts WHERE document_id = 4", 3),
+        ("UPDATE documents SET title = 'Another' WHERE id = 9", 8),
+        (
+            "UPDATE embeddings SET vector = zeroblob(32) WHERE id = (SELECT embedding_id FROM chunks WHERE document_id = 7)",
+            6,
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fill(folder.path());
+        run_sql(folder.path(), statement);
+        // The others are found by their words even where the full-text index has to be made from what is there.
+        fs_err::remove_dir_all(folder.path().join("lexical")).unwrap();
+        let index = Index::open(folder.path(), &IndexOptions::default()).unwrap();
+        let mut writer = index.writer().unwrap();
+        let found = |index: &Index| index.search_lexical("kingfisher", 50, &Filter::default()).unwrap().len();
+        assert!(found(&index) >= 19, "{statement}");
+        assert!(writer.repair(&|_| false).unwrap().is_empty(), "{statement}");
+        assert_eq!(
+            index.documents(None).map_or(20, |all| all.len()),
+            20,
+            "{statement}: the only copy is not taken out"
+        );
+        let path = format!("/{number}.md");
+        assert_eq!(writer.repair(&|_| true).unwrap(), [Path::new(&path)], "{statement}");
+        assert!(writer.check().unwrap().iter().all(|check| check.ok), "{statement}: {:?}", writer.check());
+        assert_eq!((index.documents(None).unwrap().len(), found(&index)), (19, 19), "{statement}");
+        put(&mut writer, &path, &format!("heron {number}\nkingfisher {number} of the reeds\n"));
+        writer.commit().unwrap();
+        assert!(writer.check().unwrap().iter().all(|check| check.ok), "{statement}: {:?}", writer.check());
+        assert_eq!((index.documents(None).unwrap().len(), found(&index)), (20, 20), "{statement}");
+        assert!(writer.repair(&|_| true).unwrap().is_empty(), "{statement}");
+    }
+}
+
+#[test]
 fn a_flipped_bit_in_a_text_is_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path());
@@ -103,7 +142,7 @@ fn what_is_made_from_the_database_is_mended() {
     let options = IndexOptions { vector: VectorMode::Hnsw, seal_min_vectors: 2, ..IndexOptions::default() };
     let index = Index::open(folder.path(), &options).unwrap();
     let mut writer = index.writer().unwrap();
-    writer.repair().unwrap();
+    writer.repair(&|_| true).unwrap();
     assert!(writer.check().unwrap().iter().all(|check| check.ok));
     assert_eq!(index.search_lexical("kingfisher", 50, &Filter::default()).unwrap().len(), 20);
     assert_eq!(index.status().unwrap().sealed_vectors, 40);

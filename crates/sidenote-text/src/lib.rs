@@ -65,6 +65,7 @@ mod plain;
 mod pptx;
 mod recognise;
 mod rst;
+mod rst_tables;
 mod rtf;
 mod rtf_encoding;
 mod sentence;

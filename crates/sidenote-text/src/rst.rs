@@ -1,12 +1,16 @@
 //! reStructuredText: the stored text is the file; section titles are lines with a rule under them, and over them where the
-//! writer likes. Which sign is which level is told by the order in which the signs appear.
+//! writer likes. Which sign is which level is told by the order in which the signs appear. Tables are found by their borders
+//! (`rst_tables.rs`).
 
 use crate::plain::{lines_of, of_markup};
+use crate::rst_tables::tables_of;
 use crate::{Document, ExtractError, ExtractLimits, Format, Heading, Span};
 
 /// Reads a reStructuredText file.
 pub(crate) fn read(bytes: &[u8], limits: &ExtractLimits) -> Result<Document, ExtractError> {
-    of_markup(Format::Rst, bytes, limits, headings_of)
+    let mut document = of_markup(Format::Rst, bytes, limits, headings_of)?;
+    document.tables = tables_of(&document.text);
+    Ok(document)
 }
 
 fn headings_of(text: &str) -> Vec<Heading> {

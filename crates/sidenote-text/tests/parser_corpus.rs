@@ -141,13 +141,13 @@ struct Group {
     beside: Vec<(f64, f64)>,
 }
 
-/// Tables of office files, cell by cell: what another program's tables hold stands in a cell of ours too.
+/// Tables, cell by cell: what another program's tables hold stands in a cell of ours too.
 #[derive(Default)]
-struct OfficeTables {
+struct Tables {
     shares: HashMap<String, Vec<f64>>,
 }
 
-impl OfficeTables {
+impl Tables {
     fn take(&mut self, group: &str, expected: &str, document: &Document) -> Option<String> {
         // A row of one cell is a box and no table, and a formula in TeX stands in no file.
         let is_row = |line: &&str| {
@@ -157,10 +157,13 @@ impl OfficeTables {
         let cells = expected.lines().filter(is_row).flat_map(|line| line.split('|'));
         let wanted: Vec<String> = cells.filter(|cell| !cell.contains('$')).map(fold_cell).collect();
         let wanted: Vec<&String> = wanted.iter().filter(|cell| !cell.is_empty()).collect();
-        if wanted.is_empty() || matches!(group, "html" | "text" | "pdf" | "other") {
+        if wanted.is_empty() || group == "other" {
             return None;
         }
-        let found: HashSet<String> = document.text.lines().flat_map(|line| line.split(" | ")).map(fold_cell).collect();
+        // The columns of a page stand three spaces apart; a file that is stored as it is has its own signs between cells.
+        let cells = document.text.lines().flat_map(|line| line.split("   ")).flat_map(|part| part.split(['|', '\t']));
+        let own_signs = document.text.lines().filter(|_| group == "text").flat_map(|line| line.split([',', ';']));
+        let found: HashSet<String> = cells.chain(own_signs).map(fold_cell).collect();
         let missing: Vec<&&String> = wanted.iter().filter(|cell| !found.contains(**cell)).collect();
         let count = |cells: usize| f64::from(u32::try_from(cells).unwrap_or(u32::MAX));
         let share = 1.0 - count(missing.len()) / count(wanted.len());
@@ -169,7 +172,10 @@ impl OfficeTables {
     }
 
     fn check(&self) {
-        for (group, floor) in [("docx", 0.9), ("xlsx", 0.9)] {
+        // What one program takes for the cells of a page is a matter of taste; it nests tables in cells too.
+        let floors =
+            [("docx", 0.99), ("xlsx", 0.99), ("pptx", 0.99), ("office97", 0.99), ("odf", 0.93), ("text", 0.95)];
+        for (group, floor) in floors.into_iter().chain([("html", 0.88), ("pdf", 0.65)]) {
             let shares = self.shares.get(group).expect("a group with tables");
             let mean = shares.iter().sum::<f64>() / f64::from(u32::try_from(shares.len()).unwrap_or(u32::MAX));
             assert!(mean >= floor, "{group}: {mean:.3} of the cells, {floor} expected");
@@ -177,9 +183,13 @@ impl OfficeTables {
     }
 }
 
-/// A cell's letters and digits; numbers by what they are worth, days without midnight. What stands for a picture is nothing.
+/// A cell's letters and digits; numbers by what they are worth, days without midnight, links without where they lead. What
+/// stands for a picture is nothing.
 fn fold_cell(cell: &str) -> String {
-    let cell = cell.replace("<!-- image -->", "").replace("[x]", "").replace(" 00:00:00", "");
+    let mut cell = cell.replace("<!-- image -->", "").replace("[x]", "").replace(" 00:00:00", "");
+    while let Some((before, after)) = cell.split_once("](").map(|(before, link)| (before, link.split_once(')'))) {
+        cell = format!("{before} {}", after.map_or("", |(_, rest)| rest));
+    }
     let cell = cell.trim();
     cell.parse::<f64>().map_or_else(|_| words(cell).concat(), |number| number.to_string())
 }
@@ -192,7 +202,7 @@ fn real_files_give_their_words_or_a_clear_error() {
     };
     let manifest = fs_err::read_to_string(root.join("manifest.jsonl")).expect("manifest");
     let mut groups: HashMap<&str, Group> = HashMap::new();
-    let mut office = OfficeTables::default();
+    let mut tables = Tables::default();
     let mut seen = 0;
     for line in manifest.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).expect("a manifest line");
@@ -221,7 +231,7 @@ fn real_files_give_their_words_or_a_clear_error() {
         }
         if let (Ok(document), false) = (&result, field("expected_md").is_empty()) {
             let expected = fs_err::read_to_string(root.join(field("expected_md"))).expect("an expected text");
-            if let Some(line) = office.take(group, &expected, document) {
+            if let Some(line) = tables.take(group, &expected, document) {
                 eprintln!("{line:.160}  {file}");
             }
         }
@@ -287,7 +297,7 @@ fn real_files_give_their_words_or_a_clear_error() {
         }
     }
     assert!(seen > 60, "only {seen} files in the corpus");
-    office.check();
+    tables.check();
     let floors = [
         ("text", 0.999, 0.999),
         ("html", 0.95, 0.945),

@@ -1,5 +1,7 @@
 //! Looking after a data folder: checking and mending it, making it smaller, carrying it elsewhere.
 
+use std::path::PathBuf;
+
 use sidenote_index::{Check, ChunkId, Index};
 use sidenote_text::Span;
 
@@ -15,6 +17,9 @@ pub struct DoctorReport {
     pub checks: Vec<Check>,
     /// What was mended, by name of its check.
     pub repaired: Vec<&'static str>,
+    /// Files with a damaged document, whose documents were removed to mend it. The next ingest of their folder reads them anew.
+    /// A damaged document whose file is gone stays: it is the only copy.
+    pub removed: Vec<PathBuf>,
 }
 
 impl DoctorReport {
@@ -70,13 +75,13 @@ pub(crate) fn check(index: &Index, repair: bool) -> Result<DoctorReport, Error> 
     let repairable: Vec<&'static str> =
         checks.iter().filter(|check| check.can_repair).map(|check| check.name).collect();
     if !repair || repairable.is_empty() {
-        return Ok(DoctorReport { checks, repaired: Vec::new() });
+        return Ok(DoctorReport { checks, ..DoctorReport::default() });
     }
-    writer.repair()?;
+    let removed = writer.repair(&|path| path.is_file())?;
     let checks = writer.check()?;
     let is_sound = |name: &&'static str| checks.iter().any(|check| check.name == *name && check.ok);
     let repaired = repairable.into_iter().filter(is_sound).collect();
-    Ok(DoctorReport { checks, repaired })
+    Ok(DoctorReport { checks, repaired, removed })
 }
 
 /// Hands on every document of a collection, or of all, in order of path. A document that is removed meanwhile is left out.

@@ -184,11 +184,20 @@ impl Default for VectorIndexing {
 }
 
 /// Embedding.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Embedding {
     /// Threads that embed, each with the model's weights of its own; 0 means one a core, 64 at most.
     pub workers: usize,
+    /// Most bytes kept in memory of passages that were read closely ([`Search::rerank_depth`]), so that one that is found again is
+    /// not read again; 0 keeps none.
+    pub kept_bytes: usize,
+}
+
+impl Default for Embedding {
+    fn default() -> Self {
+        Self { workers: 0, kept_bytes: 64 << 20 }
+    }
 }
 
 /// Which legs a search uses.

@@ -281,7 +281,7 @@ impl Engine {
     }
 
     /// Reads every byte of the data folder and holds the stores against each other; with `repair`, makes anew what can be
-    /// made from the database.
+    /// made from the database, and removes damaged documents whose files are there to be ingested again.
     ///
     /// # Errors
     /// When nothing has been ingested, another process writes, or the data folder cannot be read at all.

@@ -231,7 +231,7 @@ fn index_hint(error: &IndexError) -> Option<String> {
     let hint = match error {
         IndexError::NewerVersion { .. } => "use the newer version of sidenote, or another folder with `--data`",
         IndexError::Damaged { .. } => {
-            "`sidenote doctor` says what is damaged; `sidenote restore` brings a backup back, or move the data folder away and ingest again; your own files are not concerned"
+            "`sidenote doctor` says what is damaged, and `--repair` mends it where that is possible; `sidenote restore` brings a backup back, or move the data folder away and ingest again; your own files are not concerned"
         }
         IndexError::Locked { .. } => "wait until the other process is done, or end it",
         IndexError::DiskFull { .. } => "make room and run it again; what was reported as stored is stored",

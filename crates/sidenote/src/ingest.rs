@@ -163,6 +163,8 @@ pub struct IngestReport {
     pub failed: Vec<FailedFile>,
     /// Chunks written.
     pub chunks: usize,
+    /// Texts that were embedded for them. A text that a chunk had before, here or in another file, is not.
+    pub embedded: usize,
     /// Chunks that were there and got a vector of another embedding model.
     pub reembedded: usize,
     /// Seconds it took.

@@ -90,7 +90,7 @@ impl Ingestion<'_> {
         if !run.report.interrupted {
             run.forget_gone(&walk, show)?;
         }
-        let mut report = run.report;
+        let mut report = IngestReport { embedded: run.progress.chunks_embedded, ..run.report };
         for root in walk.roots.iter().filter(|root| !walk.gone.contains(root)) {
             writer.record_root(&self.request.collection, root)?;
         }
@@ -409,8 +409,7 @@ impl<'a> Run<'a> {
         show(IngestEvent::File { path, outcome: FileOutcome::Failed(reason), chunks: 0 });
     }
 
-    /// Removes the documents whose files are gone from the folders that were walked to their end, and forgets the failures
-    /// of such files.
+    /// Removes the documents whose files are gone from the folders that were walked, and forgets the failures of such files.
     fn forget_gone(&mut self, walk: &Walk, show: &mut Show<'_>) -> Result<(), Error> {
         let request = self.ingestion.request;
         let renamed = std::mem::take(&mut self.renamed);
@@ -426,10 +425,11 @@ impl<'a> Run<'a> {
         }
         // A file that is still there but is ignored or hidden now is gone from the folder as it is read; not so one that only
         // this request leaves out.
+        let unread = walk.unread();
         let is_there = |path: &Path| {
             renamed.contains(path)
                 || walk.has_file(path)
-                || walk.failed.iter().any(|(failed, _)| failed == path)
+                || path.ancestors().any(|above| unread.contains(above))
                 || vanished.iter().any(|(_, root)| path.starts_with(root))
                 || is_narrowed && path.exists()
         };

@@ -11,6 +11,7 @@ use std::{
 use sidenote_index::EmbeddingModelInfo;
 use sidenote_model::{
     Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxEmbedder, OnnxModelPaths,
+    RememberingEmbedder,
 };
 
 use crate::{config::Config, error::Error, worker};
@@ -36,7 +37,8 @@ fn load_embedder_from(config: &Config, folder: &Path, name: String) -> Result<Ar
         runtime: runtime(config),
     };
     let options = EmbedderOptions { name, workers: config.embed.workers, ..EmbedderOptions::default() };
-    Ok(Arc::new(OnnxEmbedder::load(&paths, &options)?))
+    let embedder = OnnxEmbedder::load(&paths, &options)?;
+    Ok(Arc::new(RememberingEmbedder::new(Arc::new(embedder), config.embed.kept_bytes)))
 }
 
 /// Where states of the language model are kept.

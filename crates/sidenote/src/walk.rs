@@ -1,6 +1,7 @@
 //! Which files an ingest looks at.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -43,7 +44,7 @@ pub(crate) struct Walk {
     /// In order of path.
     pub(crate) files: Vec<Found>,
     pub(crate) failed: Vec<(PathBuf, String)>,
-    /// Folders walked to the end: what is known below them and was not found is gone.
+    /// Folders that were walked: what is known below them and was not found is gone, unless it is [`Walk::unread`].
     pub(crate) roots: Vec<PathBuf>,
     /// Those of them that are not there, and count as empty.
     pub(crate) gone: Vec<PathBuf>,
@@ -98,8 +99,7 @@ fn walk_folder(root: &Path, options: &Ingest, own: [PathBuf; 2], walk: &mut Walk
             Err(error) => walk.failed.push(describe(&error, root)),
         }
     }
-    // A folder that could not be read says nothing about the files in it: none of them is taken for gone.
-    if walk.failed.len() == failures_before {
+    if !walk.failed[failures_before..].iter().any(|(path, _)| path == root) {
         walk.roots.push(root.to_owned());
     }
 }
@@ -114,6 +114,15 @@ impl Walk {
     pub(crate) fn has_file_below(&self, folder: &Path) -> bool {
         let first = self.files.partition_point(|found| found.path.as_path() < folder);
         self.files.get(first).is_some_and(|found| found.path.starts_with(folder))
+    }
+
+    /// Files and folders that could not be looked at, as the walk met them and where links lead. What is known of them and below
+    /// them says nothing about what is there.
+    pub(crate) fn unread(&self) -> HashSet<PathBuf> {
+        let met = self.failed.iter().map(|(path, _)| path.clone());
+        // A link back to a folder above it hides nothing.
+        let led_to = self.failed.iter().map(|(path, _)| (path, absolute(path)));
+        met.chain(led_to.filter(|(path, real)| !path.starts_with(real)).map(|(_, real)| real)).collect()
     }
 
     /// Takes those of the folders that are not there for empty ones.

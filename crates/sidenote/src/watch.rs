@@ -108,6 +108,7 @@ impl Watching<'_> {
                 self.total.renamed += report.renamed;
                 self.total.removed += report.removed;
                 self.total.chunks += report.chunks;
+                self.total.embedded += report.embedded;
                 self.total.reembedded += report.reembedded;
                 self.total.seconds += report.seconds;
                 self.total.unchanged = report.unchanged;

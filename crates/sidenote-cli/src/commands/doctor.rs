@@ -29,8 +29,17 @@ pub(crate) fn run(session: &Session, args: &DoctorArgs) -> anyhow::Result<Exit> 
         })
         .collect();
     output.print(&lines.join("\n"))?;
+    if !wire.removed.is_empty() {
+        let removed: Vec<String> =
+            wire.removed.iter().map(|path| format!("removed, as it was damaged: {}", one_line(path))).collect();
+        output.print(&removed.join("\n"))?;
+        output.hint("`sidenote ingest` with their folder reads these files anew");
+    }
     if wire.checks.iter().any(|check| check.can_repair) {
-        output.hint("`sidenote doctor --repair` makes it anew from the database");
+        output.hint(
+            "`sidenote doctor --repair` makes indexes anew from the database, and removes damaged documents whose files are there, so \
+             that the next `sidenote ingest` reads them anew; `sidenote restore` brings a backup back",
+        );
     } else if exit == Exit::Nothing {
         output.hint("`sidenote restore` brings a backup back; or move the data folder away and ingest again");
     }

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 
 use super::checksum::Checksum;
 use super::documents::note_checksums;
-use super::rows::{chunk_checksum, format_name, hex, json_ids, model, page_checksum, piece_checksum};
+use super::rows::{chunk_checksum, chunks_of, format_name, hex, json_ids, model, page_checksum, piece_checksum};
 use super::write::{collection_id, next_sequence, remove_rows};
 use super::{PIECE_BYTES, Writer, signed, vector_bytes};
 use crate::crash;
@@ -269,22 +269,30 @@ impl Writer {
     }
 }
 
-/// Stores the document's own rows; returns its id and whether a document was there under another title or in another language,
-/// in which case the full-text index has to read all of its chunks anew.
+/// Stores the document's own rows; returns its id and whether the full-text index has to read all of its chunks anew: a document
+/// was there under another title or in another language, or a damaged one, which it may have been made without.
 async fn put_document(
     connection: &mut SqliteConnection,
     collection: i64,
     rows: &PutRows,
 ) -> Result<(i64, bool), sqlx::Error> {
-    let known: Option<(Option<String>, Option<String>)> =
-        sqlx::query_as("SELECT title, language FROM documents WHERE collection_id = ? AND path = ? AND part = ?")
+    let known: Option<(i64, Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT id, title, language FROM documents WHERE collection_id = ? AND path = ? AND part = ?")
             .bind(collection)
             .bind(&rows.path_bytes)
             .bind(&rows.part)
             .fetch_optional(&mut *connection)
             .await?;
-    let described_anew =
-        known.as_ref().is_some_and(|(title, language)| *title != rows.title || *language != rows.language);
+    let described_anew = match &known {
+        Some((id, title, language)) => {
+            let is_damaged = match chunks_of(&mut *connection, DocumentId(*id)).await {
+                Err(sqlx::Error::Decode(_)) => true,
+                read => read.map(|_| false)?,
+            };
+            is_damaged || *title != rows.title || *language != rows.language
+        }
+        None => false,
+    };
     let document: i64 = sqlx::query_scalar(
         "INSERT INTO documents (collection_id, path, part, title, format, language, size, mtime_ns, inode, sha256, \
          modified_unix_ms, text_bytes, page_count, warnings, author, created_unix_ms, waits_for_ocr) \

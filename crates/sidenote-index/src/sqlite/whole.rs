@@ -1,12 +1,14 @@
 //! What is asked and done about the database as a whole: whether it is sound, a copy of it, a new name for it.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::rows::{chunks_of, vectors_page};
+use super::rows::{chunks_of, json_ids, vectors_page};
 use super::{Reader, Writer, signed, unsigned};
 use crate::error::IndexError;
+use crate::files::path_of_bytes;
 use crate::types::{DocumentId, StoredChunk};
 
 impl Reader {
@@ -23,18 +25,49 @@ impl Reader {
         }
     }
 
-    /// The number of documents, and of those whose text is not all there.
-    pub(crate) async fn incomplete_documents(&self) -> Result<(u64, u64), IndexError> {
-        let row: (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM documents), \
-             (SELECT count(*) FROM (SELECT d.id FROM documents d LEFT JOIN texts t ON t.document_id = d.id \
-              GROUP BY d.id HAVING d.text_bytes <> coalesce(sum(length(t.bytes)), -1) \
-              OR max(t.piece) + 1 <> count(t.piece)))",
+    /// Documents whose text is not all there, ascending.
+    pub(crate) async fn incomplete_documents(&self) -> Result<Vec<DocumentId>, IndexError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT d.id FROM documents d LEFT JOIN texts t ON t.document_id = d.id \
+             GROUP BY d.id HAVING d.text_bytes <> coalesce(sum(length(t.bytes)), -1) \
+             OR max(t.piece) + 1 <> count(t.piece) ORDER BY d.id",
         )
-        .fetch_one(&self.pool)
+        .fetch_all(&self.pool)
         .await
         .map_err(|error| self.error(error))?;
-        Ok((unsigned(row.0), unsigned(row.1)))
+        Ok(ids.into_iter().map(DocumentId).collect())
+    }
+
+    /// Documents with chunks that have one of these vectors, by whichever model.
+    pub(crate) async fn documents_with_vectors(&self, vectors: &[i64]) -> Result<Vec<DocumentId>, IndexError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT k.document_id FROM json_each(?) j CROSS JOIN chunks k ON k.embedding_id = j.value",
+        )
+        .bind(json_ids(vectors.iter().copied()))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(ids.into_iter().map(DocumentId).collect())
+    }
+
+    /// The files of documents, as their paths stand there, sound or not; each with all of its documents.
+    pub(crate) async fn files_of(
+        &self,
+        documents: &[DocumentId],
+    ) -> Result<BTreeMap<PathBuf, Vec<DocumentId>>, IndexError> {
+        let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT DISTINCT other.path, other.id FROM json_each(?) j CROSS JOIN documents d ON d.id = j.value \
+             CROSS JOIN documents other ON other.collection_id = d.collection_id AND other.path = d.path",
+        )
+        .bind(json_ids(documents.iter().map(|id| id.0)))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
+        let mut files: BTreeMap<PathBuf, Vec<DocumentId>> = BTreeMap::new();
+        for (path, id) in rows {
+            files.entry(path_of_bytes(path)).or_default().push(DocumentId(id));
+        }
+        Ok(files)
     }
 
     /// The ids of all chunks, ascending.
@@ -89,6 +122,18 @@ impl Reader {
         Ok(unsigned(count))
     }
 
+    /// Bytes of the database without its free pages: what a copy of it takes.
+    pub(crate) async fn bytes_in_use(&self) -> Result<u64, IndexError> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT (page_count - freelist_count) * page_size \
+             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(unsigned(bytes))
+    }
+
     /// Writes a copy of one moment to a file that does not exist.
     pub(crate) async fn copy_into(&self, file: &Path) -> Result<(), IndexError> {
         // VACUUM runs outside of a transaction and takes its own snapshot.
@@ -127,18 +172,6 @@ impl Writer {
         };
         work.await.map_err(|error| self.error(error))?;
         transaction.commit().await.map_err(|error| self.error(error))
-    }
-
-    /// Bytes of the database without its free pages.
-    pub(crate) async fn bytes_in_use(&self) -> Result<u64, IndexError> {
-        let bytes: i64 = sqlx::query_scalar(
-            "SELECT (page_count - freelist_count) * page_size \
-             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-        )
-        .fetch_one(&self.pool)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(unsigned(bytes))
     }
 
     /// Moves the write-ahead log into the database and empties it. Waits a while for readers.

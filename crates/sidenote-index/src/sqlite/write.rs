@@ -364,6 +364,27 @@ impl Writer {
         Ok(done.rows_affected())
     }
 
+    /// Removes damaged documents, and damaged vectors that no other chunk has: they would be taken for those of the next chunk
+    /// with their text.
+    pub(crate) async fn remove_damaged(&self, documents: &[DocumentId], vectors: &[i64]) -> Result<(), IndexError> {
+        let mut transaction = self.begin().await?;
+        let work = async {
+            if !documents.is_empty() {
+                remove_rows(&mut transaction, &json_ids(documents.iter().map(|id| id.0))).await?;
+            }
+            sqlx::query(
+                "DELETE FROM embeddings WHERE id IN (SELECT value FROM json_each(?)) \
+                 AND NOT EXISTS (SELECT 1 FROM chunks k WHERE k.embedding_id = embeddings.id)",
+            )
+            .bind(json_ids(vectors.iter().copied()))
+            .execute(&mut *transaction)
+            .await?;
+            Ok(())
+        };
+        work.await.map_err(|error| self.error(error))?;
+        transaction.commit().await.map_err(|error| self.error(error))
+    }
+
     /// Rewrites the database without the free space, and empties the write-ahead log.
     pub(crate) async fn vacuum(&self) -> Result<(), IndexError> {
         let work = async {
