@@ -1,7 +1,5 @@
 //! Everything in a data folder held against everything else: every byte is read, and nothing is trusted.
 
-use std::collections::BTreeSet;
-
 use sha2::{Digest as _, Sha256};
 
 use crate::error::IndexError;
@@ -66,7 +64,7 @@ type Damage = (DocumentId, String);
 #[derive(Debug)]
 pub(crate) struct Damaged {
     /// By themselves, by their chunks or by their vectors.
-    pub(crate) documents: BTreeSet<DocumentId>,
+    pub(crate) documents: Vec<DocumentId>,
     /// Ids of vectors.
     pub(crate) vectors: Vec<i64>,
 }
@@ -76,7 +74,7 @@ pub(crate) fn damaged(inner: &Inner) -> Result<Damaged, IndexError> {
     let (vectors, _) = damaged_vectors(inner)?;
     let (reader, ids) = (inner.reader.clone(), vectors.clone());
     let with_vectors = inner.sqlite.wait(async move { reader.documents_with_vectors(&ids).await })?;
-    let (documents, (chunks, _)) = (damage_of_documents(inner)?, damage_of_chunks(inner)?);
+    let ((documents, _), (chunks, _)) = (damage_of_documents(inner)?, damage_of_chunks(inner)?);
     let documents = documents.into_iter().chain(chunks).map(|(document, _)| document).chain(with_vectors).collect();
     Ok(Damaged { documents, vectors })
 }
@@ -89,16 +87,17 @@ fn finding_of(damage: &[Damage], sound: impl FnOnce() -> String) -> Finding {
 }
 
 fn documents(inner: &Inner) -> Result<Finding, IndexError> {
-    let damage = damage_of_documents(inner)?;
-    let reader = inner.reader.clone();
-    let status = inner.sqlite.wait(async move { reader.status().await })?;
-    Ok(finding_of(&damage, || format!("{} with all of their text", status.documents)))
+    let (damage, all) = damage_of_documents(inner)?;
+    Ok(finding_of(&damage, || format!("{all} with all of their text")))
 }
 
-fn damage_of_documents(inner: &Inner) -> Result<Vec<Damage>, IndexError> {
+/// Also says how many documents there are.
+fn damage_of_documents(inner: &Inner) -> Result<(Vec<Damage>, usize), IndexError> {
     let reader = inner.reader.clone();
     let incomplete = inner.sqlite.wait(async move { reader.incomplete_documents().await })?;
-    each_document(inner, |document| {
+    let mut all = 0;
+    let damage = damage_by(inner, |document| {
+        all += 1;
         let reader = inner.reader.clone();
         inner.sqlite.wait(async move {
             reader.document(document).await?;
@@ -106,7 +105,8 @@ fn damage_of_documents(inner: &Inner) -> Result<Vec<Damage>, IndexError> {
         })?;
         let lacks = incomplete.binary_search(&document).is_ok();
         Ok(lacks.then(|| format!("document {} lacks some of its text", document.0)))
-    })
+    })?;
+    Ok((damage, all))
 }
 
 fn chunks(inner: &Inner) -> Result<Finding, IndexError> {
@@ -117,7 +117,7 @@ fn chunks(inner: &Inner) -> Result<Finding, IndexError> {
 /// Also says how many chunks there are.
 fn damage_of_chunks(inner: &Inner) -> Result<(Vec<Damage>, usize), IndexError> {
     let mut all = 0;
-    let damage = each_document(inner, |document| {
+    let damage = damage_by(inner, |document| {
         let reader = inner.reader.clone();
         let chunks = inner.sqlite.wait(async move { reader.chunks_with_hashes(document).await })?;
         all += chunks.len();
@@ -128,24 +128,20 @@ fn damage_of_chunks(inner: &Inner) -> Result<(Vec<Damage>, usize), IndexError> {
 }
 
 /// Looks at every document. What is damaged for the database is damaged, and so is what `look` has something to say about.
-fn each_document(
+fn damage_by(
     inner: &Inner,
     mut look: impl FnMut(DocumentId) -> Result<Option<String>, IndexError>,
 ) -> Result<Vec<Damage>, IndexError> {
-    let (mut damage, mut after) = (Vec::new(), 0);
-    loop {
-        let reader = inner.reader.clone();
-        let documents = inner.sqlite.wait(async move { reader.document_ids(after, 1000).await })?;
-        let Some(&DocumentId(last)) = documents.last() else { return Ok(damage) };
-        after = last;
-        for document in documents {
-            match look(document) {
-                Ok(wrong) => damage.extend(wrong.map(|wrong| (document, wrong))),
-                Err(IndexError::Damaged { reason, .. }) => damage.push((document, reason)),
-                Err(other) => return Err(other),
-            }
+    let mut damage = Vec::new();
+    inner.each_document(|document| {
+        match look(document) {
+            Ok(wrong) => damage.extend(wrong.map(|wrong| (document, wrong))),
+            Err(IndexError::Damaged { reason, .. }) => damage.push((document, reason)),
+            Err(other) => return Err(other),
         }
-    }
+        Ok(())
+    })?;
+    Ok(damage)
 }
 
 fn vectors(inner: &Inner) -> Result<Finding, IndexError> {

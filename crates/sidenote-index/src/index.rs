@@ -445,6 +445,21 @@ impl Inner {
         self.sqlite.wait(async move { reader.model().await })
     }
 
+    /// Hands on the id of every document, ascending.
+    pub(crate) fn each_document(
+        &self,
+        mut look: impl FnMut(DocumentId) -> Result<(), IndexError>,
+    ) -> Result<(), IndexError> {
+        let mut after = 0;
+        loop {
+            let reader = self.reader.clone();
+            let documents = self.sqlite.wait(async move { reader.document_ids(after, 1000).await })?;
+            let Some(&DocumentId(last)) = documents.last() else { return Ok(()) };
+            after = last;
+            documents.into_iter().try_for_each(&mut look)?;
+        }
+    }
+
     /// The writing connection. Whoever calls holds the lock.
     pub(crate) fn open_writer(&self) -> Result<Writer, IndexError> {
         let layout = self.layout.clone();

@@ -5,7 +5,6 @@ use crate::files::{self, Layout};
 use crate::index::Inner;
 use crate::sqlite::{State, Writer};
 use crate::tantivy::{Lexical, LexicalFailure, LexicalWriter, Payload};
-use crate::types::DocumentId;
 
 /// How the full-text index stands to the database.
 #[derive(Debug)]
@@ -135,29 +134,22 @@ pub(crate) fn rebuild_lexical(inner: &Inner, writer: &Writer) -> Result<(), Inde
     let fail = |failure: LexicalFailure| failure.into_error(&folder);
     let lexical = Lexical::create(&folder, generation).map_err(fail)?;
     let mut open = lexical.writer().map_err(fail)?;
-    let mut after = 0;
-    loop {
+    inner.each_document(|document| {
         let reader = inner.reader.clone();
-        let documents = inner.sqlite.wait(async move { reader.document_ids(after, 1000).await })?;
-        let Some(&DocumentId(last)) = documents.last() else { break };
-        after = last;
-        for document in documents {
-            let reader = inner.reader.clone();
-            let source = match inner.sqlite.wait(async move { reader.chunks_of(document).await }) {
-                // The others are to be found, and `doctor` opens the index to take this one out.
-                Err(IndexError::Damaged { reason, .. }) => {
-                    tracing::warn!(%reason, "a damaged document is not found by its words; `sidenote doctor` says more");
-                    None
-                }
-                source => source?,
-            };
-            if let Some(source) = source {
-                for chunk in &source.chunks {
-                    open.add(&source.title, source.language.as_deref(), chunk).map_err(fail)?;
-                }
+        let source = match inner.sqlite.wait(async move { reader.chunks_of(document).await }) {
+            // The others are to be found, and `doctor` opens the index to take this one out.
+            Err(IndexError::Damaged { reason, .. }) => {
+                tracing::warn!(%reason, "a damaged document is not found by its words; `sidenote doctor` says more");
+                return Ok(());
             }
+            source => source?,
+        };
+        let Some(source) = source else { return Ok(()) };
+        for chunk in &source.chunks {
+            open.add(&source.title, source.language.as_deref(), chunk).map_err(fail)?;
         }
-    }
+        Ok(())
+    })?;
     open.commit(&Payload::new(&state.uuid, state.sequence)).map_err(fail)?;
     drop(open);
     files::sync_folder(&inner.layout.lexical())?;

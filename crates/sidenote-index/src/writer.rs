@@ -461,7 +461,7 @@ impl IndexWriter {
     /// As [`IndexWriter::commit`] and [`IndexWriter::seal`].
     pub fn repair(&mut self, is_there: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>, IndexError> {
         let Damaged { documents, vectors } = check::damaged(&self.inner)?;
-        let (reader, documents) = (self.inner.reader.clone(), documents.into_iter().collect::<Vec<_>>());
+        let reader = self.inner.reader.clone();
         // A file is read as a whole or not at all, with all of its documents.
         let mut files = self.inner.sqlite.wait(async move { reader.files_of(&documents).await })?;
         files.retain(|path, _| is_there(path));

@@ -7,7 +7,6 @@ mod common;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
 
 use common::*;
 use sidenote_index::{Filter, Index, IndexError, IndexOptions, VectorMode};
@@ -64,12 +63,7 @@ fn child() {
 }
 
 fn run_child(folder: &Path, crash_at: &str) -> bool {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--ignored", "--nocapture"])
-        .env(FOLDER, folder)
-        .env("SIDENOTE_CRASH_AT", crash_at)
-        .output()
-        .unwrap();
+    let output = process_of("child").env(FOLDER, folder).env("SIDENOTE_CRASH_AT", crash_at).output().unwrap();
     output.status.success()
 }
 
@@ -197,8 +191,7 @@ fn another_process_that_writes_is_named_and_its_end_frees_the_lock() {
     use std::io::{BufRead as _, BufReader};
     let folder = tempfile::tempdir().unwrap();
     let index = open(folder.path());
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["lock_holder", "--exact", "--ignored", "--nocapture"])
+    let mut child = process_of("lock_holder")
         .env(FOLDER, folder.path())
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())

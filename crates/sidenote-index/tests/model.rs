@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Stdio};
 use std::time::Duration;
 
 use common::*;
@@ -109,15 +109,19 @@ fn run(seed: u64, options: &IndexOptions) {
     }
 }
 
-fn compare(index: &Index, truth: &Truth, random: &mut Random, step: usize, recall: &mut (usize, usize)) {
-    let stored = index.documents(None).unwrap();
-    let mut paths: Vec<String> = stored.iter().map(|document| document.path.to_string_lossy().into_owned()).collect();
-    paths.sort();
-    assert_eq!(paths, truth.keys().cloned().collect::<Vec<_>>(), "step {step}");
-    for document in &stored {
-        let texts: Vec<String> = index.chunks_of(document.id).unwrap().into_iter().map(|chunk| chunk.text).collect();
-        assert_eq!(texts, truth[&*document.path.to_string_lossy()], "step {step}");
+/// What is stored, each path once.
+fn stored(index: &Index) -> Truth {
+    let mut stored = Truth::new();
+    for document in index.documents(None).unwrap() {
+        let lines = index.chunks_of(document.id).unwrap().into_iter().map(|chunk| chunk.text).collect();
+        let path = document.path.to_string_lossy().into_owned();
+        assert_eq!(stored.insert(path, lines), None, "`{}` is stored twice", document.path.display());
     }
+    stored
+}
+
+fn compare(index: &Index, truth: &Truth, random: &mut Random, step: usize, recall: &mut (usize, usize)) {
+    assert_eq!(stored(index), *truth, "step {step}");
     let word = *random.pick(WORDS);
     let mut expected: Vec<String> =
         truth.values().flatten().filter(|line| line.split(' ').any(|other| other == word)).cloned().collect();
@@ -259,8 +263,7 @@ struct WritingProcess {
 
 impl WritingProcess {
     fn start(folder: &Path) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["child", "--exact", "--ignored", "--nocapture"])
+        let mut process = process_of("child")
             .env(FOLDER, folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -327,16 +330,7 @@ fn random_steps_agree_with_a_map_when_the_process_is_killed_meanwhile() {
         let was_done = writing.kill();
         writing = WritingProcess::start(folder.path());
         // What it did not say to be done is there as a whole or not at all.
-        let stored = reader.documents(None).unwrap();
-        let paths: Vec<String> = stored.iter().map(|document| document.path.to_string_lossy().into_owned()).collect();
-        let is_there = |truth: &Truth| {
-            paths.len() == truth.len()
-                && stored.iter().zip(&paths).all(|(document, path)| {
-                    let chunks = reader.chunks_of(document.id).unwrap();
-                    truth.get(path).is_some_and(|lines| chunks.iter().map(|chunk| &chunk.text).eq(lines))
-                })
-        };
-        if was_done || is_there(&after) {
+        if was_done || stored(&reader) == after {
             truth = after;
         } else {
             undone += 1;

@@ -5,7 +5,6 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
 
 use common::*;
 use sidenote_index::{EmbeddingModelInfo, Filter, Index, IndexError, IndexOptions, IndexWriter, NextChunk, VectorMode};
@@ -210,9 +209,8 @@ fn wherever_the_process_ends_one_model_answers_and_the_work_goes_on() {
         ("lexical-before-commit:3", true),
     ];
     let run = |folder: &Path, crash_at: &str| {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["child", "--exact", "--ignored", "--nocapture"]).env(FOLDER, folder);
-        child.env("SIDENOTE_CRASH_AT", crash_at).output().unwrap().status.success()
+        let output = process_of("child").env(FOLDER, folder).env("SIDENOTE_CRASH_AT", crash_at).output().unwrap();
+        output.status.success()
     };
     for (point, is_next) in cases {
         let folder = tempfile::tempdir().unwrap();

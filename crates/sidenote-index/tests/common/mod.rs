@@ -5,6 +5,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "the numbers are remainders")]
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 use sidenote_index::{
@@ -12,6 +13,13 @@ use sidenote_index::{
     PutReport,
 };
 use sidenote_text::{Chunk, Format, Span};
+
+/// A run of one of this file's tests, an ignored one, in a process of its own.
+pub fn process_of(test: &str) -> Command {
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process.args([test, "--exact", "--ignored", "--nocapture"]);
+    process
+}
 
 pub const DIMENSIONS: usize = 8;
 pub const MODEL: &str = "test-model";
