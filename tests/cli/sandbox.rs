@@ -182,8 +182,10 @@ pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(super) fn check_schema(name: &str, value: &Value) {
     let file = repository().join(format!("crates/sidenote-http/schema/{name}.json"));
     let schema: Value = serde_json::from_str(&fs_err::read_to_string(file).unwrap()).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<String> =
-        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(errors.is_empty(), "{name}: {errors:#?}");
+    let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+    compiler.add_resource(name, schema).unwrap();
+    let compiled = compiler.compile(name, &mut schemas).unwrap();
+    if let Err(errors) = schemas.validate(value, compiled) {
+        panic!("{errors:#}");
+    }
 }

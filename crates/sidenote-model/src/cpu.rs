@@ -107,7 +107,7 @@ mod tests {
             ("AVX512_VBMI", has("avx512vbmi")),
             ("AVX512_VNNI", has("avx512_vnni")),
             ("AVX512_BF16", has("avx512_bf16")),
-            // Left out of the build: `.cargo/no-amx.cmake` says why.
+            // Left out of the build: `.cargo/llama.cmake` says why.
             ("AMX_INT8", false),
         ];
         for (name, wanted) in expected {
