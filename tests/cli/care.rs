@@ -138,9 +138,36 @@ fn one_ctrl_c_ends_a_command_that_cannot_go_on_later() {
     assert_eq!(sandbox.run(["doctor"]).code, 0);
 }
 
+#[test]
+fn a_backup_taken_while_an_ingest_writes_is_whole() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    for at in 0..300 {
+        let words = format!("Page {at} tells about matter {at} and nothing else of note. ").repeat(12);
+        sandbox.write(&format!("{at:03}.md"), format!("# Matter {at}\n\n{words}\n"));
+    }
+    let mut child =
+        sandbox.command(["ingest", "docs", "-v"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+    assert!(lines.by_ref().any(|line| line.unwrap().starts_with("added ")));
+    let rest = std::thread::spawn(move || lines.count());
+    let (code, backup) = sandbox.json(["backup", "all.backup"]);
+    let was_writing = child.try_wait().unwrap().is_none();
+    assert_eq!(code, 0, "{backup}");
+    assert!(child.wait().unwrap().success());
+    rest.join().unwrap();
+    assert!(was_writing, "the ingest was done before the backup");
+    let (code, restored) = sandbox.json(["restore", "all.backup", "--data", "elsewhere"]);
+    assert_eq!((code, &restored["documents"]), (0, &backup["documents"]), "{restored}");
+    let doctor = sandbox.run(["doctor", "--data", "elsewhere"]);
+    assert_eq!(doctor.code, 0, "{doctor:?}");
+    let (all, held) = (stored(&sandbox, None), stored(&sandbox, Some("elsewhere")));
+    assert!(!held.is_empty() && held.len() < all.len(), "{} of {}", held.len(), all.len());
+    assert!(held.iter().all(|(path, text)| all[path] == *text));
+}
+
 /// Documents by path, with their text: what a run reported as stored.
-fn stored(sandbox: &Sandbox) -> BTreeMap<String, String> {
-    let run = sandbox.run(["export"]);
+fn stored(sandbox: &Sandbox, data: Option<&str>) -> BTreeMap<String, String> {
+    let run = sandbox.run(["export"].into_iter().chain(data.into_iter().flat_map(|data| ["--data", data])));
     assert!(matches!(run.code, 0 | 1), "{run:?}");
     let mut texts = BTreeMap::new();
     for line in run.stdout.lines() {
@@ -194,7 +221,7 @@ fn killed_at_any_instant_an_ingest_loses_nothing_it_reported() {
         if doctor.code != 0 {
             continue;
         }
-        let stored = stored(&sandbox);
+        let stored = stored(&sandbox, None);
         for line in reported.lines() {
             let Some(rest) = line.strip_prefix("added ").or_else(|| line.strip_prefix("updated ")) else { continue };
             let name = rest.split(',').next().unwrap();
@@ -206,7 +233,7 @@ fn killed_at_any_instant_an_ingest_loses_nothing_it_reported() {
     // And what was cut off is made up for.
     let run = sandbox.run(["ingest", "docs"]);
     assert_eq!(run.code, 0, "{run:?}");
-    let stored = stored(&sandbox);
+    let stored = stored(&sandbox, None);
     let there: BTreeMap<String, String> = files_below(&sandbox.docs().canonicalize().unwrap())
         .into_iter()
         .map(|path| (path.to_string_lossy().into_owned(), fs_err::read_to_string(path).unwrap()))

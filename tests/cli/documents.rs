@@ -113,6 +113,49 @@ fn a_file_with_a_new_time_and_the_old_bytes_is_unchanged_and_not_stale() {
     assert!(listed["documents"].as_array().unwrap().iter().all(|document| document["stale"] == false), "{listed}");
 }
 
+/// Older than the clock's grain, so that its stamp is believed.
+fn set_old(path: &std::path::Path) {
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+}
+
+#[test]
+fn other_bytes_under_the_old_stamp_are_found_by_a_look_at_every_file() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    let path = sandbox.write("gate.md", "# Gate\n\nThe code of the gate is 1234.\n");
+    set_old(&path);
+    sandbox.ingest();
+    sandbox.write("gate.md", "# Gate\n\nThe code of the gate is 5678.\n");
+    set_old(&path);
+    assert_eq!(counts(&sandbox.json(["ingest", "docs"]).1), [0, 0, 1, 0]);
+    assert_eq!(counts(&sandbox.json(["ingest", "docs", "--rehash"]).1), [0, 1, 0, 0]);
+    assert_eq!(sandbox.json(["search", "5678", "--mode", "lexical"]).0, 0);
+    assert_eq!(counts(&sandbox.json(["ingest", "docs", "--rehash"]).1), [0, 0, 1, 0]);
+}
+
+#[test]
+fn what_is_ignored_or_hidden_is_left_out_and_goes_when_it_comes_to_be() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.write(".gitignore", "*.log.txt\n/build/\n");
+    sandbox.write("server.log.txt", "The heron stood in the log.\n");
+    sandbox.write("build/made.md", "# Made\n\nThe heron was made.\n");
+    sandbox.write("drafts/.sidenoteignore", "*\n!final.md\n");
+    sandbox.write("drafts/first.md", "# First\n\nThe heron of the draft.\n");
+    sandbox.write("drafts/final.md", "# Final\n\nThe egret stands in the final text.\n");
+    sandbox.write(".secret.md", "# Secret\n\nThe stork is hidden.\n");
+    sandbox.ingest();
+    let finds = |sandbox: &Sandbox, word: &str| sandbox.json(["search", word, "--mode", "lexical"]).0 == 0;
+    assert_eq!(["heron", "egret", "stork"].map(|word| finds(&sandbox, word)), [false, true, false]);
+    // A rule that is written later takes out what was read before.
+    sandbox.write(".sidenoteignore", "kitchen.md\n");
+    assert_eq!(counts(&sandbox.json(["ingest", "docs"]).1), [0, 0, 3, 1]);
+    assert!(!finds(&sandbox, "dishwasher"));
+    sandbox.set("SIDENOTE_INGEST_INCLUDE_HIDDEN", "true");
+    sandbox.run(["ingest", "docs"]);
+    assert!(finds(&sandbox, "stork"));
+}
+
 #[test]
 fn attachments_and_members_are_documents_of_their_file() {
     let Some(sandbox) = Sandbox::with_models() else { return };

@@ -26,6 +26,7 @@ use axum::{
     },
     routing::get,
 };
+use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use sidenote::{
@@ -33,7 +34,7 @@ use sidenote::{
     start_of_day,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio_stream::{StreamExt, wrappers::UnboundedReceiverStream};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
     Server,
@@ -407,9 +408,11 @@ async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<
     Ok(stream(receiver, client))
 }
 
-/// The events; what makes them stops when the stream is dropped, and `client` with it.
+/// The events; what makes them stops when the stream is dropped, and `client` with it. The stream ends with its events, or when
+/// `client` gives up.
 pub(super) fn stream(receiver: UnboundedReceiver<Event>, client: Client) -> Response {
-    let events = UnboundedReceiverStream::new(receiver).map(move |event| {
+    let given_up = Box::pin(client.given_up());
+    let events = UnboundedReceiverStream::new(receiver).take_until(given_up).map(move |event| {
         let _ = &client;
         Ok::<_, Infallible>(event)
     });
@@ -440,13 +443,12 @@ pub(super) async fn answer(
     request: AskRequest,
     Admitted { place, cancel, client }: Admitted,
 ) -> Result<sidenote::Answer, Refusal> {
-    let answer = on_a_thread(move || {
-        let _place = place;
-        engine.ask(&request, &mut |_| {}, &cancel)
-    })
-    .await;
-    drop(client);
-    answer
+    client
+        .wait_for(on_a_thread(move || {
+            let _place = place;
+            engine.ask(&request, &mut |_| {}, &cancel)
+        }))
+        .await
 }
 
 /// Answers on a thread of its own; `tell` gets every event, and what became of it. Nobody waits for a reader: an answer is short,

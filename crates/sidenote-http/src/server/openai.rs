@@ -407,12 +407,11 @@ async fn raw(
     let engine = server.inner.engine.clone();
     let head = Head::new(RAW);
     if !streams {
-        let generation = on_a_thread(move || {
+        let generating = on_a_thread(move || {
             let _place = place;
             engine.generate(&messages, &options, &mut |_| ControlFlow::Continue(()), &cancel)
-        })
-        .await?;
-        drop(client);
+        });
+        let generation = client.wait_for(generating).await?;
         let message = json!({"role": "assistant", "content": generation.text, "refusal": null});
         let usage = usage(generation.tokens_prompt, generation.tokens_generated, generation.tokens_reused);
         return Ok(Json(head.whole(message, finish_reason(generation.stop_reason), &usage)).into_response());

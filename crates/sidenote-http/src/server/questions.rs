@@ -3,21 +3,26 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::http::StatusCode;
 use sidenote::CancelToken;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::problem::Refusal;
 
 /// After how many seconds a client is told to come again: about what an answer takes.
 const RETRY_SECONDS: u32 = 10;
+/// How long an answer has to come to its end once all are stopped; then its client waits no longer. Shorter than what connections
+/// have, so that they are closed and not cut.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The questions that run or wait.
 pub(super) struct Questions {
     places: Arc<Semaphore>,
     running: Arc<Mutex<Running>>,
+    stopped: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -41,6 +46,27 @@ pub(super) struct Client {
     number: u64,
     cancel: CancelToken,
     running: Arc<Mutex<Running>>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Client {
+    /// What `work` comes to, or that it was stopped.
+    pub(super) async fn wait_for<T>(self, work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+        tokio::select! {
+            done = work => done,
+            () = self.given_up() => Err(sidenote::Error::Cancelled.into()),
+        }
+    }
+
+    /// Ends when the client is to wait no longer, because all questions were stopped and this one has not ended for it.
+    pub(super) fn given_up(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopped = self.stopped.clone();
+        async move {
+            // An error says that the server is gone, which is as well a stop.
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+            tokio::time::sleep(LAST_WORDS).await;
+        }
+    }
 }
 
 impl Drop for Client {
@@ -52,7 +78,7 @@ impl Drop for Client {
 
 impl Questions {
     pub(super) fn new(most: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(most)), running: Arc::default() }
+        Self { places: Arc::new(Semaphore::new(most)), running: Arc::default(), stopped: watch::Sender::new(false) }
     }
 
     /// Lets a question in, where there is a place.
@@ -69,7 +95,12 @@ impl Questions {
         running.next += 1;
         running.tokens.insert(number, cancel.clone());
         drop(running);
-        let client = Client { number, cancel: cancel.clone(), running: Arc::clone(&self.running) };
+        let client = Client {
+            number,
+            cancel: cancel.clone(),
+            running: Arc::clone(&self.running),
+            stopped: self.stopped.subscribe(),
+        };
         Ok(Admitted { place, cancel, client })
     }
 
@@ -78,6 +109,7 @@ impl Questions {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.places.close();
         running.tokens.values().for_each(CancelToken::cancel);
+        self.stopped.send_replace(true);
     }
 }
 
@@ -114,5 +146,16 @@ mod tests {
         questions.stop();
         assert!(running.cancel.is_cancelled());
         assert!(questions.admit().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_gives_up_some_time_after_the_stop_and_not_before() {
+        let questions = Questions::new(1);
+        let Admitted { client, .. } = questions.admit().unwrap();
+        let given_up = tokio::spawn(client.given_up());
+        tokio::time::sleep(LAST_WORDS).await;
+        assert!(!given_up.is_finished());
+        questions.stop();
+        given_up.await.unwrap();
     }
 }
