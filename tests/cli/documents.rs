@@ -113,15 +113,14 @@ fn a_file_with_a_new_time_and_the_old_bytes_is_unchanged_and_not_stale() {
     assert!(listed["documents"].as_array().unwrap().iter().all(|document| document["stale"] == false), "{listed}");
 }
 
-/// Older than the clock's grain, so that its stamp is believed.
-fn set_old(path: &std::path::Path) {
-    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
-    std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
-}
-
 #[test]
 fn other_bytes_under_the_old_stamp_are_found_by_a_look_at_every_file() {
     let Some(sandbox) = Sandbox::with_models() else { return };
+    // Older than the clock's grain: its time stamp is believed.
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let set_old = |path: &std::path::Path| {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(old).unwrap();
+    };
     let path = sandbox.write("gate.md", "# Gate\n\nThe code of the gate is 1234.\n");
     set_old(&path);
     sandbox.ingest();
