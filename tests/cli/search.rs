@@ -1,5 +1,7 @@
 //! Search.
 
+use std::io::Write as _;
+
 use super::sandbox::Sandbox;
 
 #[test]
@@ -112,6 +114,61 @@ fn in_a_language_that_the_embedding_model_does_not_know_words_decide() {
         assert!(best["document"]["path"].as_str().unwrap().ends_with(name), "{query}: {report}");
         assert_eq!(!best["rerank_score"].is_null(), is_read_closely, "{query}: {best}");
     }
+}
+
+/// A workbook of one sheet, with what each row holds by its number.
+fn workbook(name: &str, rows: &[(u32, [&str; 2])]) -> Vec<u8> {
+    let cell = |column: char, number: u32, text: &str| {
+        format!("<c r='{column}{number}' t='inlineStr'><is><t>{text}</t></is></c>")
+    };
+    let rows: String = rows
+        .iter()
+        .map(|(at, [first, second])| format!("<row r='{at}'>{}{}</row>", cell('A', *at, first), cell('B', *at, second)))
+        .collect();
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (member, text) in [
+        ("xl/workbook.xml", format!("<workbook><sheets><sheet name='{name}' r:id='s'/></sheets></workbook>")),
+        (
+            "xl/_rels/workbook.xml.rels",
+            "<Relationships><Relationship Id='s' Type='x/worksheet' Target='s.xml'/></Relationships>".to_owned(),
+        ),
+        ("xl/s.xml", format!("<worksheet><sheetData>{rows}</sheetData></worksheet>")),
+    ] {
+        archive.start_file(member, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+#[test]
+fn what_stands_in_a_sheet_is_found_with_its_rows() {
+    let Some(sandbox) = Sandbox::with_models() else { return };
+    let rows = [
+        (3, ["Part", "Supplier"]),
+        (4, ["Impeller", "Harbour Works"]),
+        (9, ["Gasket", "Lindenau Rubber"]),
+        (10, ["Coupling", "Orchard Metals"]),
+    ];
+    sandbox.write("parts.xlsx", workbook("Parts", &rows));
+    sandbox.ingest();
+    let (_, report) = sandbox.json(["search", "gasket supplier", "--mode", "lexical"]);
+    assert_eq!(report["hits"][0]["part"], "sheet Parts, rows 3 to 10", "{report}");
+    let shown = sandbox.run(["search", "gasket supplier", "--mode", "lexical"]);
+    assert!(shown.stdout.contains("parts.xlsx, sheet Parts, row"), "{shown:?}");
+    let answer = sandbox.json(["ask", "Who is the supplier of the gasket?"]).1;
+    for citation in answer["citations"].as_array().unwrap() {
+        let (quote, part) = (citation["quote"].as_str().unwrap(), citation["part"].as_str().unwrap());
+        if quote.starts_with("Gasket") && !quote.contains('\n') {
+            assert_eq!(part, "sheet Parts, row 9", "{answer}");
+        }
+    }
+    // A row that moves takes its note along, though nothing of its text has changed.
+    let moved = rows.map(|(at, cells)| (at + 5, cells));
+    sandbox.write("parts.xlsx", workbook("Parts", &moved));
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!((code, &report["updated"], &report["embedded"]), (0, &1.into(), &0.into()), "{report}");
+    let (_, report) = sandbox.json(["search", "gasket supplier", "--mode", "lexical"]);
+    assert_eq!(report["hits"][0]["part"], "sheet Parts, rows 8 to 15", "{report}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl From<&sidenote::Hit> for wire::Hit {
             chunk: hit.chunk.0,
             document: (&hit.document).into(),
             page: hit.page,
-            part: hit.part.clone(),
+            part: hit.part_at(hit.span),
             heading: hit.heading.clone(),
             span: hit.span.into(),
             text: hit.text.clone(),

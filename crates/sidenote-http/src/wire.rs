@@ -61,7 +61,7 @@ pub struct Hit {
     pub document: Document,
     /// Page of its first character, from 1.
     pub page: Option<u32>,
-    /// Slide or sheet.
+    /// Slide, or sheet and rows.
     pub part: Option<String>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,
@@ -89,7 +89,7 @@ pub struct Citation {
     pub document: Document,
     /// Page of the quote, from 1.
     pub page: Option<u32>,
-    /// Slide or sheet.
+    /// Slide, or sheet and rows of the quote.
     pub part: Option<String>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,

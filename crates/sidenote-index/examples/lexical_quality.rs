@@ -53,6 +53,7 @@ fn measure(folder: &Path, grid: bool) {
             span: Span::new(0, text.len()),
             page: None,
             place: None,
+            rows: Vec::new(),
             heading: Vec::new(),
             table_header: None,
             prefix: String::new(),

@@ -55,6 +55,7 @@ fn main() {
                 span: Span::new(start, start + 4),
                 page: None,
                 place: None,
+                rows: Vec::new(),
                 heading: Vec::new(),
                 table_header: None,
                 prefix: String::new(),

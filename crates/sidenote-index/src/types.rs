@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
-use sidenote_text::{Chunk, Format, Page, Span};
+use sidenote_text::{Chunk, Format, Page, RowMark, Span};
 
 /// Name of a chunk. Never reused, so a chunk that is gone stays gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,6 +122,8 @@ pub struct StoredChunk {
     pub page: Option<u32>,
     /// Slide or sheet it stands in; `None` where there are none.
     pub place: Option<String>,
+    /// Rows of its sheet, with offsets in `text`; empty where there are none.
+    pub rows: Vec<RowMark>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,
     /// Header row of its table, where that is not inside the span.
@@ -140,6 +142,7 @@ impl From<StoredChunk> for Chunk {
             span: stored.span,
             page: stored.page,
             place: stored.place,
+            rows: stored.rows,
             heading: stored.heading,
             table_header: stored.table_header,
             prefix: stored.prefix,

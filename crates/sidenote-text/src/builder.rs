@@ -5,6 +5,7 @@
 //! folded. Characters that cannot be seen are left out.
 
 use crate::markdown::fold_white;
+use crate::rows::RowMarks;
 use crate::{Document, ExtractError, ExtractLimits, Format, Heading, Place, Span, Table};
 
 /// Between the cells of a row.
@@ -21,6 +22,7 @@ pub(crate) struct DocumentBuilder {
     /// A list item was the last thing written: the next one follows on the next line.
     in_list: bool,
     open_place: Option<(String, usize)>,
+    rows: RowMarks,
 }
 
 impl DocumentBuilder {
@@ -31,6 +33,7 @@ impl DocumentBuilder {
             is_over: false,
             in_list: false,
             open_place: None,
+            rows: RowMarks::default(),
         }
     }
 
@@ -65,9 +68,20 @@ impl DocumentBuilder {
 
     /// A paragraph, white space folded but for its own line breaks.
     pub(crate) fn paragraph(&mut self, text: &str) {
-        let lines: Vec<String> = visible(text).lines().map(fold_white).filter(|line| !line.is_empty()).collect();
-        self.write_block(&lines.join("\n"), "\n\n");
+        self.write_paragraph(text);
+    }
+
+    /// A paragraph that is a row of a sheet.
+    pub(crate) fn row_paragraph(&mut self, number: u32, text: &str) {
+        if let Some(span) = self.write_paragraph(text) {
+            self.rows.add(&self.document.text, span, number);
+        }
+    }
+
+    fn write_paragraph(&mut self, text: &str) -> Option<Span> {
         self.in_list = false;
+        let lines: Vec<String> = visible(text).lines().map(fold_white).filter(|line| !line.is_empty()).collect();
+        self.write_block(&lines.join("\n"), "\n\n")
     }
 
     /// A list item; 0 is the outermost depth. The items of a list stand on lines that follow each other.
@@ -91,10 +105,24 @@ impl DocumentBuilder {
     /// A table, row by row; the first row is its header where `has_header`. Rows without words are left out. The header
     /// is repeated in nothing: every row of the table is found and cited with it.
     pub(crate) fn table(&mut self, rows: impl IntoIterator<Item = Vec<String>>, has_header: bool) {
+        self.write_table(rows.into_iter().map(|cells| (None, cells)), has_header);
+    }
+
+    /// As [`DocumentBuilder::table`]; the rows are those of a sheet and have a number.
+    pub(crate) fn sheet_table(&mut self, rows: impl Iterator<Item = (u32, Vec<String>)>, has_header: bool) {
+        self.write_table(rows.map(|(number, cells)| (Some(number), cells)), has_header);
+    }
+
+    /// What follows is no row of a sheet.
+    pub(crate) fn end_rows(&mut self) {
+        self.rows.end(self.document.text.len());
+    }
+
+    fn write_table(&mut self, rows: impl Iterator<Item = (Option<u32>, Vec<String>)>, has_header: bool) {
         self.in_list = false;
         let mut first: Option<Span> = None;
         let mut last = Span::new(0, 0);
-        for cells in rows {
+        for (number, cells) in rows {
             let cells: Vec<String> = cells.iter().map(|cell| fold_white(&visible(cell))).collect();
             if cells.iter().all(String::is_empty) {
                 continue;
@@ -103,6 +131,9 @@ impl DocumentBuilder {
             let Some(span) = self.write_block(row.trim_end(), if first.is_some() { "\n" } else { "\n\n" }) else {
                 break;
             };
+            if let Some(number) = number {
+                self.rows.add(&self.document.text, span, number);
+            }
             first.get_or_insert(span);
             last = span;
         }
@@ -163,7 +194,7 @@ impl DocumentBuilder {
             return Err(ExtractError::TooLong { limit: self.max_bytes });
         }
         self.end_place();
-        let mut document = self.document;
+        let mut document = Document { rows: self.rows.finish(), ..self.document };
         if document.title.is_none() {
             let first = document.headings.iter().min_by_key(|heading| heading.level);
             document.title = first.map(|heading| heading.title.clone());

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::chunk_cut::{Cutter, MAX_BYTES_PER_TOKEN};
 use crate::chunk_prefix::build_prefix;
 use crate::markdown::trim;
-use crate::{Document, Format, Page, Span};
+use crate::rows::marks_within;
+use crate::{Document, Format, Page, RowMark, Span};
 
 /// A piece of a document that is embedded, indexed and cited as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Chunk {
     pub page: Option<u32>,
     /// Name of the slide, sheet or other place it stands in; `None` where the format has none.
     pub place: Option<String>,
+    /// Rows of its sheet, with offsets in `text`; empty where the format has none.
+    pub rows: Vec<RowMark>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,
     /// Header row of the table it continues, when the row itself is not inside the span.
@@ -287,6 +290,7 @@ impl Chunker<'_> {
             span,
             page: page_at(&self.document.pages, span.start),
             place: self.place_at(span.start),
+            rows: marks_within(&self.document.text, &self.document.rows, span),
             heading: group.path.clone(),
             table_header,
             prefix,

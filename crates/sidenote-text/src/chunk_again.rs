@@ -3,6 +3,7 @@
 use crate::chunk::{cut_to_fit, page_at};
 use crate::chunk_cut::Cutter;
 use crate::chunk_prefix::cut;
+use crate::rows::marks_within;
 use crate::{Chunk, ChunkOptions, Format, Page, Span, TokenCounter};
 
 /// The chunk with its tokens counted anew, or, where it has more than it may, the pieces that take its place: together they
@@ -37,6 +38,7 @@ pub fn chunk_again(
             let mut piece = Chunk {
                 span: Span::new(start, chunk.span.start + span.end),
                 page: page_at(pages, start).or(chunk.page),
+                rows: marks_within(&chunk.text, &chunk.rows, span),
                 prefix: if with_prefix { prefix.to_owned() } else { String::new() },
                 text: span.slice(&chunk.text).unwrap_or_default().to_owned(),
                 ..chunk.clone()

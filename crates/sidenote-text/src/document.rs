@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Span;
+use crate::{RowMark, Span};
 
 /// A file on its way to become a document.
 #[derive(Clone, Copy, Debug)]
@@ -162,6 +162,8 @@ pub struct Document {
     pub pages: Vec<Page>,
     /// Slides, sheets and the like in order, which have a name where pages have a number; empty where the format has none.
     pub places: Vec<Place>,
+    /// Rows of sheets, ascending; empty where the format has none.
+    pub rows: Vec<RowMark>,
     /// Tables in order; empty where there are none.
     pub tables: Vec<Table>,
     /// Things a user should know although the file was read: pages without text, bytes that were not UTF-8.
@@ -200,6 +202,7 @@ impl Document {
             headings: Vec::new(),
             pages: Vec::new(),
             places: Vec::new(),
+            rows: Vec::new(),
             tables: Vec::new(),
             warnings: Vec::new(),
             waits_for_ocr: false,

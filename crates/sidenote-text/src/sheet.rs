@@ -64,7 +64,7 @@ pub(crate) fn write_sheet(name: &str, rows: impl Iterator<Item = SheetRow>, buil
         let stands_alone =
             rows.peek().is_none_or(|next| next.number > row.number.saturating_add(1) || next.cells.len() > 1);
         if row.cells.len() == 1 && stands_alone {
-            row.cells.iter().for_each(|cell| builder.paragraph(&cell.text));
+            row.cells.iter().for_each(|cell| builder.row_paragraph(row.number, &cell.text));
             continue;
         }
         let has_header = row.cells.len() > 1 && (is_first || row.is_like_header());
@@ -72,8 +72,9 @@ pub(crate) fn write_sheet(name: &str, rows: impl Iterator<Item = SheetRow>, buil
         let first_column = row.cells.first().map_or(0, |cell| cell.column);
         let mut table = TableRows { has_values: false, last: row.number, first: Some(row), rest: &mut rows };
         let cells = std::iter::from_fn(|| table.next());
-        builder.table(cells.map(|row| row.in_columns(first_column)), has_header);
+        builder.sheet_table(cells.map(|row| (row.number, row.in_columns(first_column))), has_header);
     }
+    builder.end_rows();
 }
 
 /// The rows of one table.
@@ -141,6 +142,11 @@ mod tests {
         );
         assert_eq!(document.tables[1].header.slice(&document.text), Some("Who | What"));
         assert_eq!(document.places[0].name, "sheet Prices");
+        for (words, row) in [("All prices", 1), ("Pump | big", 4), ("Seal", 6), ("Anna", 9), ("as of May", 11)] {
+            let start = document.text.find(words).expect("there");
+            let rows = crate::rows_at(&document.text, &document.rows, crate::Span::new(start, start + words.len()));
+            assert_eq!(rows, Some(row..=row), "{words}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Citation {
     pub document: Document,
     /// Page of the quote's first character.
     pub page: Option<u32>,
-    /// Slide or sheet.
+    /// Slide, or sheet and rows.
     pub part: Option<String>,
     /// Headings above the quote, outermost first.
     pub heading: Vec<String>,
@@ -148,7 +148,7 @@ pub(crate) fn cut(index: &Index, hit: &Hit, span: Span, n: u32) -> Result<Option
         n,
         document: hit.document.clone(),
         page: hit.page,
-        part: hit.part.clone(),
+        part: hit.part_at(span),
         heading: hit.heading.clone(),
         span,
         quote,

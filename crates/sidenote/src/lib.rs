@@ -88,7 +88,7 @@ pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId, Filter, Held
 pub use sidenote_model::{
     CancelToken, ChatMessage, Embedder, Generation, Generator, KeptStates, Role, Sampling, StopReason, cpu, manifest,
 };
-pub use sidenote_text::{Format, Span};
+pub use sidenote_text::{Format, RowMark, Span};
 pub use walk::absolute;
 pub use watch::WatchEvent;
 pub use worker::worker_main;

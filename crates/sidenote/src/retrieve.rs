@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    ops::RangeInclusive,
     time::Instant,
 };
 
 use sidenote_index::{ChunkId, DocumentId, Filter, Index, Scored, StoredChunk};
 use sidenote_model::Embedder;
-use sidenote_text::Span;
+use sidenote_text::{RowMark, Span, rows_at};
 
 use crate::{
     config::{Search, SearchMode},
@@ -89,8 +90,10 @@ pub struct Hit {
     pub document: Document,
     /// Page of its first character.
     pub page: Option<u32>,
-    /// Slide or sheet.
+    /// Slide or sheet; [`Hit::part_at`] also names the rows.
     pub part: Option<String>,
+    /// Rows of its sheet, with offsets in `text`; empty where there are none.
+    pub rows: Vec<RowMark>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,
     /// Where in the document's stored text.
@@ -118,6 +121,19 @@ impl Hit {
     pub fn snippet_text(&self) -> &str {
         self.text.get(self.snippet.start - self.span.start..self.snippet.end - self.span.start).unwrap_or(&self.text)
     }
+
+    /// Where `span` of the document's text, inside of the hit's own, stands as a reader would look it up: the slide, the sheet
+    /// with its rows.
+    pub fn part_at(&self, span: Span) -> Option<String> {
+        let name = self.part.as_deref()?;
+        let inside =
+            Span { start: span.start.saturating_sub(self.span.start), end: span.end.saturating_sub(self.span.start) };
+        Some(match rows_at(&self.text, &self.rows, inside).map(RangeInclusive::into_inner) {
+            Some((first, last)) if first == last => format!("{name}, row {first}"),
+            Some((first, last)) => format!("{name}, rows {first} to {last}"),
+            None => name.to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +146,7 @@ impl Hit {
             document: Document::sample(number),
             page: None,
             part: None,
+            rows: Vec::new(),
             heading: vec![heading.to_owned()],
             span: Span::new(0, text.len()),
             text: text.to_owned(),
@@ -317,6 +334,7 @@ fn hits(
             document,
             page: stored.page,
             part: stored.place,
+            rows: stored.rows,
             heading: stored.heading,
             span: stored.span,
             snippet: Span::new(stored.span.start + snippet.start, stored.span.start + snippet.end),
@@ -341,4 +359,28 @@ fn table_header(index: &Index, stored: &StoredChunk) -> Result<Option<String>, E
 
 pub(crate) fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_a_sheet_has_its_rows() {
+        let mut hit = Hit::sample(1, "Parts", "Part | Supplier\nGasket | Lindenau\nValve | Orchard");
+        let span_of = |hit: &Hit, words: &str| {
+            let start = hit.span.start + hit.text.find(words).unwrap();
+            Span::new(start, start + words.len())
+        };
+        assert_eq!(hit.part_at(hit.span), None);
+        hit.span = Span::new(100, 100 + hit.text.len());
+        hit.part = Some("sheet Parts".to_owned());
+        assert_eq!(hit.part_at(hit.span).as_deref(), Some("sheet Parts"));
+        hit.rows = vec![RowMark { offset: 0, number: 3 }, RowMark { offset: 16, number: 9 }];
+        assert_eq!(hit.part_at(hit.span).as_deref(), Some("sheet Parts, rows 3 to 10"));
+        assert_eq!(hit.part_at(span_of(&hit, "Gasket | Lindenau")).as_deref(), Some("sheet Parts, row 9"));
+        assert_eq!(hit.part_at(span_of(&hit, "Orchard")).as_deref(), Some("sheet Parts, row 10"));
+        // What is asked of another place than its own has no row.
+        assert_eq!(hit.part_at(Span::new(900, 950)).as_deref(), Some("sheet Parts"));
+    }
 }

@@ -69,7 +69,7 @@ fn shown(hit: &Hit, output: &Output) -> String {
 
 /// Where a hit stands.
 pub(super) fn place_of(hit: &Hit, names: &PathNames) -> String {
-    names.place(&hit.document, hit.page, hit.part.as_deref(), &hit.heading)
+    names.place(&hit.document, hit.page, hit.part_at(hit.snippet).as_deref(), &hit.heading)
 }
 
 /// The snippet, with dots where the passage goes on. A short one, such as a heading, takes some of what follows it along.

@@ -7,7 +7,9 @@ use sqlx::SqliteConnection;
 
 use super::checksum::Checksum;
 use super::documents::note_checksums;
-use super::rows::{chunk_checksum, chunks_of, format_name, hex, json_ids, model, page_checksum, piece_checksum};
+use super::rows::{
+    chunk_checksum, chunks_of, format_name, hex, json_ids, model, page_checksum, piece_checksum, written_marks,
+};
 use super::write::{collection_id, next_sequence, remove_rows};
 use super::{PIECE_BYTES, Writer, signed, vector_bytes};
 use crate::crash;
@@ -46,6 +48,7 @@ pub(crate) struct PutChunk {
     end: i64,
     page: Option<i64>,
     place: Option<String>,
+    row_marks: Option<String>,
     heading: String,
     header: Option<(i64, i64)>,
     prefix: String,
@@ -136,6 +139,7 @@ impl PutChunk {
             end: signed(chunk.span.end),
             page: chunk.page.map(i64::from),
             place: chunk.place.clone(),
+            row_marks: written_marks(&chunk.rows),
             heading: serde_json::to_string(&chunk.heading).unwrap_or_else(|_| "[]".to_owned()),
             header: chunk.table_header.map(|span| (signed(span.start), signed(span.end))),
             prefix: chunk.prefix.clone(),
@@ -145,7 +149,8 @@ impl PutChunk {
 
     fn checksum(&self, document: i64) -> Checksum {
         let (span, header) = ((self.start, self.end), self.header.unzip());
-        chunk_checksum(document, span, self.page, self.place.as_deref(), &self.heading, header, &self.prefix)
+        let place = (self.page, self.place.as_deref(), self.row_marks.as_deref());
+        chunk_checksum(document, span, place, &self.heading, header, &self.prefix)
     }
 }
 
@@ -411,8 +416,8 @@ pub(super) async fn insert_chunk(
     chunk: &PutChunk,
 ) -> Result<i64, sqlx::Error> {
     let statement = "INSERT INTO chunks (document_id, embedding_id, ordinal, span_start, span_end, page, heading, \
-         header_start, header_end, prefix, tokens, place, checksum) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id";
+         header_start, header_end, prefix, tokens, place, checksum, row_marks) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) RETURNING id";
     write_chunk(connection, statement, document, document, embedding, ordinal, chunk).await
 }
 
@@ -426,7 +431,8 @@ async fn update_chunk(
     chunk: &PutChunk,
 ) -> Result<i64, sqlx::Error> {
     let statement = "UPDATE chunks SET embedding_id = ?2, ordinal = ?3, span_start = ?4, span_end = ?5, page = ?6, heading = ?7, \
-         header_start = ?8, header_end = ?9, prefix = ?10, tokens = ?11, place = ?12, checksum = ?13 WHERE id = ?1 RETURNING id";
+         header_start = ?8, header_end = ?9, prefix = ?10, tokens = ?11, place = ?12, checksum = ?13, row_marks = ?14 \
+         WHERE id = ?1 RETURNING id";
     write_chunk(connection, statement, id, document, embedding, ordinal, chunk).await
 }
 
@@ -454,6 +460,7 @@ async fn write_chunk(
         .bind(chunk.tokens)
         .bind(&chunk.place)
         .bind(chunk.checksum(document).value())
+        .bind(&chunk.row_marks)
         .fetch_one(connection)
         .await
 }

@@ -37,7 +37,7 @@ impl Reader {
         for some in ids.chunks(256) {
             let rows = sqlx::query(
                 "SELECT k.id, k.document_id, k.ordinal, k.span_start, k.span_end, k.page, k.heading, k.header_start, \
-                 k.header_end, k.prefix, k.tokens, k.place, k.checksum, t.piece, t.bytes, e.hash \
+                 k.header_end, k.prefix, k.tokens, k.place, k.checksum, k.row_marks, t.piece, t.bytes, e.hash \
                  FROM json_each(?1) j CROSS JOIN chunks k ON k.id = j.value \
                  JOIN embeddings e ON e.id = k.embedding_id \
                  JOIN texts t ON t.document_id = k.document_id \

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use sidenote_text::{Format, Span};
+use sidenote_text::{Format, RowMark, Span};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
@@ -214,7 +214,7 @@ pub(super) async fn chunks_of(
     let text = text(connection, document, whole).await?.unwrap_or_default();
     let rows = sqlx::query(
         "SELECT id, document_id, ordinal, span_start, span_end, page, heading, header_start, header_end, prefix, tokens, place, \
-         checksum FROM chunks WHERE document_id = ? ORDER BY span_start, ordinal",
+         checksum, row_marks FROM chunks WHERE document_id = ? ORDER BY span_start, ordinal",
     )
     .bind(document.0)
     .fetch_all(&mut *connection)
@@ -284,19 +284,32 @@ pub(super) fn page_checksum(document: i64, number: i64, start: i64, end: i64) ->
     Checksum::default().number(document).number(number).number(start).number(end)
 }
 
-/// Of where a chunk stands: its document, span, page, place, headings, table header and prefix, as columns.
+/// Rows of sheets as a column.
+pub(super) fn written_marks(rows: &[RowMark]) -> Option<String> {
+    let marks: Vec<(usize, u32)> = rows.iter().map(|mark| (mark.offset, mark.number)).collect();
+    if marks.is_empty() { None } else { serde_json::to_string(&marks).ok() }
+}
+
+fn read_marks(column: Option<&str>) -> Vec<RowMark> {
+    let marks: Vec<(usize, u32)> = column.and_then(|marks| serde_json::from_str(marks).ok()).unwrap_or_default();
+    marks.into_iter().map(|(offset, number)| RowMark { offset, number }).collect()
+}
+
+/// Of where a chunk stands, as columns: its document, span, place (page, name and rows), headings, table header and prefix.
 pub(super) fn chunk_checksum(
     document: i64,
     span: (i64, i64),
-    page: Option<i64>,
-    place: Option<&str>,
+    place: (Option<i64>, Option<&str>, Option<&str>),
     heading: &str,
     header: (Option<i64>, Option<i64>),
     prefix: &str,
 ) -> Checksum {
     let span = Checksum::default().number(document).number(span.0).number(span.1);
-    let places = span.number(page).text(place).text(heading);
-    places.number(header.0).number(header.1).text(prefix)
+    let (page, name, row_marks) = place;
+    let places = span.number(page).text(name).text(heading);
+    let checksum = places.number(header.0).number(header.1).text(prefix);
+    // Chunks were stored before rows were.
+    if row_marks.is_some() { checksum.text(row_marks) } else { checksum }
 }
 
 /// Chunks from the pieces of their texts, each compared with the hash that was taken of its text.
@@ -304,15 +317,15 @@ pub(super) fn join_pieces(rows: &[SqliteRow], chunks: &mut Vec<StoredChunk>) -> 
     let mut index = 0;
     while let Some(row) = rows.get(index) {
         let mut chunk = chunk_without_text(row)?;
-        let begin = size(row.try_get(13)?) * PIECE_BYTES;
+        let begin = size(row.try_get(14)?) * PIECE_BYTES;
         let pieces =
             (chunk.span.end.saturating_sub(1).max(chunk.span.start)) / PIECE_BYTES - chunk.span.start / PIECE_BYTES + 1;
         let mut bytes = Vec::with_capacity(pieces * PIECE_BYTES);
         for row in rows.iter().skip(index).take(pieces) {
-            bytes.extend_from_slice(row.try_get::<&[u8], _>(14)?);
+            bytes.extend_from_slice(row.try_get::<&[u8], _>(15)?);
         }
         chunk.text = cut(bytes, begin, chunk.span).unwrap_or_default();
-        if !is_sound(&chunk, row.try_get(15)?) {
+        if !is_sound(&chunk, row.try_get(16)?) {
             return Err(not_as_stored(&format!("the text of chunk {}", chunk.id.0)));
         }
         chunks.push(chunk);
@@ -327,7 +340,8 @@ pub(super) fn chunk_without_text(row: &SqliteRow) -> Result<StoredChunk, sqlx::E
     let (page, place): (Option<i64>, Option<String>) = (row.try_get(5)?, row.try_get(11)?);
     let (heading, prefix): (&str, &str) = (row.try_get(6)?, row.try_get(9)?);
     let header: (Option<i64>, Option<i64>) = (row.try_get(7)?, row.try_get(8)?);
-    chunk_checksum(document, (start, end), page, place.as_deref(), heading, header, prefix)
+    let row_marks: Option<&str> = row.try_get(13)?;
+    chunk_checksum(document, (start, end), (page, place.as_deref(), row_marks), heading, header, prefix)
         .compare(row.try_get(12)?, || format!("the place of chunk {id}"))?;
     Ok(StoredChunk {
         id: ChunkId(id),
@@ -341,6 +355,7 @@ pub(super) fn chunk_without_text(row: &SqliteRow) -> Result<StoredChunk, sqlx::E
         text: String::new(),
         tokens: size(row.try_get(10)?),
         place,
+        rows: read_marks(row_marks),
     })
 }
 

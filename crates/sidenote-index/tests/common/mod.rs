@@ -117,6 +117,7 @@ pub fn document(collection: &str, path: &str, text: &str) -> (NewDocument, Vec<N
                 span: Span::new(start, start + words.len()),
                 page: None,
                 place: None,
+                rows: Vec::new(),
                 heading: vec!["Top".to_owned()],
                 table_header: None,
                 prefix: String::new(),
