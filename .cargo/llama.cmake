@@ -8,8 +8,9 @@ if (CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
 endif()
 
 # What llama.cpp's own programs share is built along with the library, takes half of the time, and no work waits for it:
-# not optimised, it takes half as long.
-if (PROJECT_NAME STREQUAL "llama.cpp" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+# not optimised, it takes half as long. An older CMake cannot put a call off and builds them as they come.
+if (PROJECT_NAME STREQUAL "llama.cpp" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang"
+        AND NOT CMAKE_VERSION VERSION_LESS 3.19)
     function(leave_shared_parts_unoptimised)
         foreach (part llama-common llama-common-base cpp-httplib)
             if (TARGET ${part})

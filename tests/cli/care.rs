@@ -141,15 +141,8 @@ fn one_ctrl_c_ends_a_command_that_cannot_go_on_later() {
 #[test]
 fn a_backup_taken_while_an_ingest_writes_is_whole() {
     let Some(sandbox) = Sandbox::with_models() else { return };
-    for at in 0..300 {
-        let words = format!("Page {at} tells about matter {at} and nothing else of note. ").repeat(12);
-        sandbox.write(&format!("{at:03}.md"), format!("# Matter {at}\n\n{words}\n"));
-    }
-    let mut child =
-        sandbox.command(["ingest", "docs", "-v"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
-    assert!(lines.by_ref().any(|line| line.unwrap().starts_with("added ")));
-    let rest = std::thread::spawn(move || lines.count());
+    sandbox.write_matters(300);
+    let (mut child, rest) = sandbox.begin_ingest();
     let (code, backup) = sandbox.json(["backup", "all.backup"]);
     let was_writing = child.try_wait().unwrap().is_none();
     assert_eq!(code, 0, "{backup}");

@@ -287,23 +287,10 @@ fn a_second_writer_is_exit_code_4_and_readers_go_on() {
 #[test]
 fn an_interrupted_ingest_keeps_what_was_finished() {
     let Some(sandbox) = Sandbox::with_models() else { return };
-    for at in 0..400 {
-        let words = format!("Page {at} tells about matter {at} and nothing else of note. ").repeat(12);
-        sandbox.write(&format!("{at:03}.md"), format!("# Matter {at}\n\n{words}\n"));
-    }
-    let child = sandbox
-        .command(["ingest", "docs", "--json", "-v"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    // The first file that is reported shows that the work has begun.
-    let mut child = child;
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
-    assert!(lines.by_ref().any(|line| line.unwrap().starts_with("added ")));
+    sandbox.write_matters(400);
+    let (child, rest) = sandbox.begin_ingest();
     let stopped = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(stopped.success());
-    let rest = std::thread::spawn(move || lines.count());
     let output = child.wait_with_output().unwrap();
     rest.join().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -3,7 +3,8 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    thread::JoinHandle,
 };
 
 use serde_json::Value;
@@ -93,6 +94,28 @@ impl Sandbox {
             "# Kitchen\n\nThe dishwasher runs every evening at 18:30. Whoever leaves last switches it on.\n",
         );
         self.write("parking.txt", "Parking spaces 12 to 20 belong to visitors. The barrier code is 4711.\n");
+    }
+
+    /// Writes so many documents that an ingest of them takes seconds.
+    pub(super) fn write_matters(&self, count: usize) {
+        for at in 0..count {
+            let words = format!("Page {at} tells about matter {at} and nothing else of note. ").repeat(12);
+            self.write(&format!("{at:03}.md"), format!("# Matter {at}\n\n{words}\n"));
+        }
+    }
+
+    /// Starts an ingest with `--json`, which has stored its first document when this returns. The thread reads what it goes on
+    /// to write to standard error, and counts the lines.
+    pub(super) fn begin_ingest(&self) -> (Child, JoinHandle<usize>) {
+        let mut child = self
+            .command(["ingest", "docs", "--json", "-v"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
+        assert!(lines.by_ref().any(|line| line.unwrap().starts_with("added ")), "nothing was added");
+        (child, std::thread::spawn(move || lines.count()))
     }
 
     /// A run that is about to start.

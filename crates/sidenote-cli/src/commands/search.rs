@@ -1,6 +1,8 @@
 //! `sidenote search`.
 
-use sidenote::{Hit, SearchMode, SearchRequest};
+use std::ops::Range;
+
+use sidenote::{Hit, SearchMode, SearchRequest, Span};
 use sidenote_http::SearchReport;
 
 use super::Session;
@@ -67,18 +69,25 @@ fn shown(hit: &Hit, output: &Output) -> String {
     lines.join("\n")
 }
 
-/// Where a hit stands.
+/// Where that stands which is shown of a hit.
 pub(super) fn place_of(hit: &Hit, names: &PathNames) -> String {
-    names.place(&hit.document, hit.page, hit.part_at(hit.snippet).as_deref(), &hit.heading)
+    let shown = shown_part(hit);
+    let span = Span::new(hit.span.start + shown.start, hit.span.start + shown.end);
+    names.place(&hit.document, hit.page, hit.part_at(span).as_deref(), &hit.heading)
 }
 
-/// The snippet, with dots where the passage goes on. A short one, such as a heading, takes some of what follows it along.
+/// The snippet, with dots where the passage goes on.
 fn snippet(hit: &Hit) -> String {
+    let shown = shown_part(hit);
+    let before = if shown.start > 0 { "… " } else { "" };
+    let after = if shown.end < hit.text.trim_end().len() { " …" } else { "" };
+    format!("{before}{}{after}", one_line(hit.text.get(shown).unwrap_or(&hit.text)))
+}
+
+/// The bytes of a hit's text that are shown: its snippet. A short one, such as a heading, takes some of what follows it along.
+fn shown_part(hit: &Hit) -> Range<usize> {
     let start = hit.snippet.start.saturating_sub(hit.span.start);
-    let end = widened(&hit.text, start, hit.snippet.end.saturating_sub(hit.span.start));
-    let before = if start > 0 { "… " } else { "" };
-    let after = if end < hit.text.trim_end().len() { " …" } else { "" };
-    format!("{before}{}{after}", one_line(hit.text.get(start..end).unwrap_or(&hit.text)))
+    start..widened(&hit.text, start, hit.snippet.end.saturating_sub(hit.span.start))
 }
 
 /// A snippet shorter than this many bytes is widened to as many, at a word's end.
