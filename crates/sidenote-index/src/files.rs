@@ -211,7 +211,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), IndexError> {
 #[derive(Debug)]
 pub(crate) struct WriterLock {
     /// Open as long as the lock is held.
-    _file: std::fs::File,
+    file: std::fs::File,
 }
 
 impl WriterLock {
@@ -225,7 +225,7 @@ impl WriterLock {
                 file.set_len(0)?;
                 file.rewind()?;
                 writeln!(file, "{}", std::process::id())?;
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Err(std::fs::TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -235,6 +235,13 @@ impl WriterLock {
             }
             Err(std::fs::TryLockError::Error(error)) => Err(IndexError::from_io(&path, error)),
         }
+    }
+}
+
+impl Drop for WriterLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that is being started has all files open until it is another program.
+        let _ = self.file.unlock();
     }
 }
 
