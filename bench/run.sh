@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | generate] (default: all). See bench/README.md.
+# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | vectors | generate] (default: all). See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,6 +9,9 @@ cache="${XDG_CACHE_HOME:-$HOME/.cache}/sidenote/bench"
 # The releases of the peers that RESULTS.md was measured with.
 llama="${LLAMA_CPP_PYTHON:-0.3.36}"
 chroma="${CHROMADB:-1.5.9}"
+hnswlib="${HNSWLIB:-0.8.0}"
+faiss="${FAISS:-1.15.1}"
+usearch="${USEARCH:-2.26.6}"
 onnxruntime=1.31.1 # as in models.toml
 models="${SIDENOTE_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/sidenote/models}"
 
@@ -47,6 +50,15 @@ fi
 if wants ingest && [ -n "$corpus" ]; then
     environment chroma chromadb "$chroma" "onnxruntime==$onnxruntime tokenizers numpy"
     "$cache/chroma/bin/python" bench/ingest.py --binary "$examples/ingest" --corpus "$corpus" --pairs "$pairs"
+fi
+if wants vectors; then
+    if [ -z "${VECTORS:-}" ]; then
+        echo "vectors: SKIPPED, name the vectors files of a data folder's segments in VECTORS: 'DATA/vectors/*/vectors'" >&2
+    else
+        environment vectors hnswlib "$hnswlib" "faiss-cpu==$faiss usearch==$usearch numpy"
+        # shellcheck disable=SC2086 # a pattern
+        "$cache/vectors/bin/python" bench/vectors.py --binary "$examples/vector_speed" $VECTORS
+    fi
 fi
 if wants generate; then
     # Built for this machine's CPU, about 15 minutes on two cores.

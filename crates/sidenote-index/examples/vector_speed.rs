@@ -1,12 +1,19 @@
-//! Measures the vector leg on synthetic clustered vectors: first load, exact search, seal, HNSW search and its recall.
+//! Measures the vector leg: opening, exact search, seal, HNSW search and its recall, as a line of JSON. `bench/vectors.py` sets it
+//! beside other libraries.
 //!
 //! ```text
-//! cargo run --release -p sidenote-index --example vector_speed -- 20000 384
+//! cargo run --release --workspace --example vector_speed -- 20000 384
+//! cargo run --release --workspace --example vector_speed -- 90000 384 DATA/vectors/*/vectors
 //! ```
+//!
+//! The vectors are synthetic, in 200 separate heaps, which is harder than text is; or those of a data folder's sealed segments,
+//! of which 200 are taken out as queries. Where more are asked for than there are, the others are neighbours of these: a vector and
+//! a tenth of its length in a random direction.
 
-#![expect(clippy::print_stdout, reason = "its output is the measurement")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is the measurement")]
 #![expect(clippy::unwrap_used, reason = "a measurement that meets bad data stops")]
 
+use std::path::Path;
 use std::time::Instant;
 
 use sidenote_index::{
@@ -16,6 +23,8 @@ use sidenote_text::{Chunk, Format, Span};
 
 const MODEL: &str = "synthetic";
 const CHUNKS_A_DOCUMENT: u32 = 100;
+const QUERIES: usize = 200;
+const NEIGHBOURS: usize = 10;
 
 struct Random(u64);
 
@@ -26,21 +35,64 @@ impl Random {
     }
 }
 
+/// Where vectors come from.
+struct Source {
+    random: Random,
+    /// Centres of heaps, or vectors of text.
+    known: Vec<Vec<f32>>,
+    is_real: bool,
+    place: usize,
+}
+
+impl Source {
+    fn new(files: &[String], dimensions: usize) -> Self {
+        let mut random = Random(1);
+        let mut known: Vec<Vec<f32>> = Vec::new();
+        for file in files {
+            let numbers: Vec<f32> =
+                fs_err::read(file).unwrap().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            known.extend(numbers.chunks_exact(dimensions).map(<[f32]>::to_vec));
+        }
+        let is_real = !known.is_empty();
+        if !is_real {
+            known = (0..200).map(|_| (0..dimensions).map(|_| random.number()).collect()).collect();
+        }
+        Self { random, known, is_real, place: 0 }
+    }
+
+    /// Vectors that are not given again, if they are of text.
+    fn queries(&mut self) -> Vec<Vec<f32>> {
+        if !self.is_real {
+            return (0..QUERIES).map(|_| self.vector()).collect();
+        }
+        let step = self.known.len() / QUERIES;
+        (0..QUERIES).rev().map(|at| self.known.swap_remove(at * step)).collect()
+    }
+
+    fn vector(&mut self) -> Vec<f32> {
+        let (place, count) = (self.place, self.known.len());
+        self.place += 1;
+        let spread = match self.is_real {
+            true if place < count => 0.0,
+            // The numbers of `random` have a variance of a third.
+            true => 0.1 * (3.0 / self.known[0].len() as f32).sqrt(),
+            false => 0.7,
+        };
+        self.known[place % count].iter().map(|number| number + spread * self.random.number()).collect()
+    }
+}
+
 fn main() {
-    let mut numbers = std::env::args().skip(1).map(|argument| argument.parse::<u32>().unwrap());
-    let (count, dimensions) = (numbers.next().unwrap_or(20_000), numbers.next().unwrap_or(384));
-    let mut random = Random(1);
-    let centres: Vec<Vec<f32>> = (0..200).map(|_| (0..dimensions).map(|_| random.number()).collect()).collect();
-    let mut place = 0;
-    let mut vector = |random: &mut Random| -> Vec<f32> {
-        place = (place + 7) % centres.len();
-        centres[place].iter().map(|number| number + 0.7 * random.number()).collect()
-    };
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |otherwise| arguments.next().map_or(otherwise, |argument| argument.parse().unwrap());
+    let (count, dimensions) = (number(20_000), number(384));
+    let dimensions = usize::try_from(dimensions).unwrap();
+    let mut source = Source::new(&arguments.collect::<Vec<_>>(), dimensions);
+    let queries: Vec<Vec<f32>> = source.queries();
     let folder = tempfile::tempdir().unwrap();
     let options = |mode| IndexOptions { vector: mode, ..IndexOptions::default() };
     let index = Index::open(folder.path(), &options(VectorMode::Hnsw)).unwrap();
     let mut writer = index.writer().unwrap();
-    let dimensions = usize::try_from(dimensions).unwrap();
     writer
         .set_embedding_model(&EmbeddingModelInfo { name: MODEL.to_owned(), sha256_hex: String::new(), dimensions })
         .unwrap();
@@ -64,7 +116,7 @@ fn main() {
             };
             let mut hash = [0; 32];
             hash[..4].copy_from_slice(&(number + ordinal).to_le_bytes());
-            chunks.push(NewChunk { chunk, hash, vector: Some(vector(&mut random)) });
+            chunks.push(NewChunk { chunk, hash, vector: Some(source.vector()) });
         }
         let document = NewDocument {
             collection: "default".to_owned(),
@@ -85,38 +137,50 @@ fn main() {
         writer.put(&document, &chunks).unwrap();
         number += CHUNKS_A_DOCUMENT;
     }
-    println!("{count} vectors of {dimensions} put in {:.1} s", begun.elapsed().as_secs_f64());
-    let queries: Vec<Vec<f32>> = (0..200).map(|_| vector(&mut random)).collect();
-    let begun = Instant::now();
+    eprintln!("{count} vectors of {dimensions} put in {:.1} s", begun.elapsed().as_secs_f64());
     let exact = Index::open(folder.path(), &options(VectorMode::Exact)).unwrap();
-    let expected = search(&exact, &queries, "exact, first search included");
-    println!("  exact in all {:.3} s", begun.elapsed().as_secs_f64());
-    search(&exact, &queries, "exact");
+    let (expected, _) = search(&exact, &queries);
+    let (_, exact_ms) = search(&exact, &queries);
+    drop(exact);
     let begun = Instant::now();
     writer.seal(&mut |_, _| true).unwrap();
-    println!("sealed in {:.1} s", begun.elapsed().as_secs_f64());
+    let build_s = begun.elapsed().as_secs_f64();
     drop(writer);
     drop(index);
-    for ef_search in [32, 64, 96, 200] {
-        let index = Index::open(folder.path(), &IndexOptions { ef_search, ..options(VectorMode::Hnsw) }).unwrap();
+    let (mut open_s, mut searches) = (f64::INFINITY, Vec::new());
+    for ef in [32, 64, 96, 200] {
         let begun = Instant::now();
-        index.search_dense(&queries[0], MODEL, 10, &Filter::default()).unwrap();
-        println!("  segment loaded in {:.3} s", begun.elapsed().as_secs_f64());
-        let found = search(&index, &queries, &format!("HNSW, ef_search {ef_search}"));
-        let same: usize = found
-            .iter()
-            .zip(&expected)
-            .map(|(found, expected)| {
-                found.iter().filter(|hit| expected.iter().any(|other| other.chunk == hit.chunk)).count()
-            })
-            .sum();
-        println!("  recall@10 {:.4}", same as f64 / (10 * queries.len()) as f64);
+        let index = Index::open(folder.path(), &IndexOptions { ef_search: ef, ..options(VectorMode::Hnsw) }).unwrap();
+        index.search_dense(&queries[0], MODEL, NEIGHBOURS, &Filter::default()).unwrap();
+        open_s = begun.elapsed().as_secs_f64().min(open_s);
+        let (found, ms) = search(&index, &queries);
+        let known = |hit: &Scored, expected: &[Scored]| expected.iter().any(|other| other.chunk == hit.chunk);
+        let pairs = found.iter().zip(&expected);
+        let same: usize = pairs.map(|(found, expected)| found.iter().filter(|hit| known(hit, expected)).count()).sum();
+        let recall = same as f64 / (NEIGHBOURS * queries.len()) as f64;
+        searches.push(serde_json::json!({ "ef": ef, "ms": ms, "recall": recall }));
     }
+    let result = serde_json::json!({
+        "name": "sidenote", "exact_ms": exact_ms, "build_s": build_s, "open_s": open_s,
+        "mb": bytes_below(&folder.path().join("vectors")) as f64 / 1e6, "searches": searches,
+    });
+    println!("{result}");
 }
 
-fn search(index: &Index, queries: &[Vec<f32>], name: &str) -> Vec<Vec<Scored>> {
+/// What is found, and milliseconds a query.
+fn search(index: &Index, queries: &[Vec<f32>]) -> (Vec<Vec<Scored>>, f64) {
     let begun = Instant::now();
-    let found = queries.iter().map(|query| index.search_dense(query, MODEL, 10, &Filter::default()).unwrap()).collect();
-    println!("  {name}: {:.3} ms a query", begun.elapsed().as_secs_f64() * 1000.0 / queries.len() as f64);
-    found
+    let search = |query: &Vec<f32>| index.search_dense(query, MODEL, NEIGHBOURS, &Filter::default()).unwrap();
+    let found = queries.iter().map(search).collect();
+    (found, begun.elapsed().as_secs_f64() * 1000.0 / queries.len() as f64)
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(|entry| match entry.metadata().unwrap() {
+            metadata if metadata.is_dir() => bytes_below(&entry.path()),
+            metadata => metadata.len(),
+        })
+        .sum()
 }

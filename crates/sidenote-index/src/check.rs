@@ -3,8 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::error::IndexError;
-use crate::hnsw::HnswSegment;
 use crate::index::Inner;
+use crate::segment::Segment;
 use crate::tantivy::Lexical;
 use crate::types::{DocumentId, StoredChunk};
 
@@ -217,7 +217,7 @@ pub(crate) fn sort_segments(inner: &Inner) -> Result<(usize, Vec<BrokenSegment>)
     let reader = inner.reader.clone();
     for row in inner.sqlite.wait(async move { reader.segments().await })? {
         let folder = inner.layout.segment(row.generation);
-        match HnswSegment::load(&folder, &uuid, &model, row.generation, inner.options.ef_search) {
+        match Segment::open(&folder, &uuid, &model, row.generation, inner.options.ef_search) {
             Ok(_) => sound += 1,
             Err(reason) => broken.push((row.generation, format!("`{}`: {reason}", folder.display()))),
         }

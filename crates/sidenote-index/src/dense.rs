@@ -1,23 +1,26 @@
-//! The dense leg: vectors in memory, kept in line with the database.
+//! The dense leg: the tail in memory and the segments, kept in line with the database.
 //!
 //! Nothing is read before the first dense search. After that each search follows the list of changes from where the view
 //! stands; only where that list has been trimmed, or was rewritten, everything is read again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use rayon::prelude::*;
 use roaring::RoaringTreemap;
 use sqlx::SqliteConnection;
 
 use crate::error::IndexError;
 use crate::exact::ExactIndex;
 use crate::files::Layout;
-use crate::hnsw::HnswSegment;
+use crate::segment::Segment;
 use crate::sqlite::{self, ChunkRow, ModelRow, Reader, State};
 use crate::types::{Allowed, ChunkId, DocumentId, Scored};
-use crate::vector::{Node, VectorIndex, sort_best_first};
+use crate::vector::{Node, VectorIndex, keep_best, sort_best_first};
 
 /// Rows read at a time.
 const PAGE_ROWS: i64 = 16_384;
+/// Fewer segments are not worth the handing over to other threads.
+const SEGMENTS_FOR_THREADS: usize = 4;
 
 /// The vectors of one moment.
 pub(crate) struct DenseView {
@@ -32,7 +35,7 @@ pub(crate) struct DenseView {
     /// Vectors that are in no segment.
     tail: ExactIndex,
     /// Sealed segments by generation.
-    segments: BTreeMap<i64, HnswSegment>,
+    segments: BTreeMap<i64, Segment>,
     /// Segments that could not be loaded; their vectors are in the tail.
     broken: HashSet<i64>,
 }
@@ -189,7 +192,7 @@ impl DenseView {
                 continue;
             }
             let folder = layout.segment(row.generation);
-            match HnswSegment::load(&folder, &self.uuid, model, row.generation, ef_search) {
+            match Segment::open(&folder, &self.uuid, model, row.generation, ef_search) {
                 Ok(mut segment) => {
                     segment.keep_only(|node| self.chunks_of_node.contains_key(&node));
                     self.segments.insert(row.generation, segment);
@@ -239,19 +242,29 @@ impl DenseView {
         Ok(())
     }
 
+    /// The nearest nodes of the tail and of all segments, each once.
+    fn nearest(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<(Node, f32)> {
+        let mut found = self.tail.search(query, limit, allowed);
+        if self.segments.len() < SEGMENTS_FOR_THREADS {
+            found.extend(self.segments.values().flat_map(|segment| segment.search(query, limit, allowed)));
+        } else {
+            found.par_extend(
+                self.segments.par_iter().flat_map_iter(|(_, segment)| segment.search(query, limit, allowed)),
+            );
+        }
+        found.sort_unstable_by_key(|(node, _)| *node);
+        found.dedup_by_key(|(node, _)| *node);
+        keep_best(&mut found, limit);
+        found
+    }
+
     /// The best chunks for a unit vector, best first, ties by chunk id.
     pub(crate) fn search(&self, query: &[f32], limit: usize, allowed: &Allowed) -> Vec<Scored> {
         let nodes: Option<RoaringTreemap> = (!allowed.is_everything()).then(|| {
             let passing = self.places.iter().filter(|(chunk, (_, document))| allowed.passes(**chunk, *document));
             passing.map(|(_, (node, _))| *node).collect()
         });
-        let mut found = self.tail.search(query, limit, nodes.as_ref());
-        for segment in self.segments.values() {
-            found.extend(segment.search(query, limit, nodes.as_ref()));
-        }
-        found.sort_unstable_by_key(|(node, _)| *node);
-        found.dedup_by_key(|(node, _)| *node);
-        crate::vector::keep_best(&mut found, limit);
+        let found = self.nearest(query, limit, nodes.as_ref());
         let mut hits = Vec::with_capacity(found.len());
         for (node, score) in found {
             for &chunk in self.chunks_of_node.get(&node).map(Vec::as_slice).unwrap_or_default() {

@@ -1,54 +1,44 @@
-//! Sealed vector segments on hnsw_rs.
+//! The graph of a segment: hnsw_rs builds it, and it is laid flat and walked here (Malkov and Yashunin, "Efficient and robust
+//! approximate nearest neighbor search using hierarchical navigable small world graphs", TPAMI 2020).
+//!
+//! In memory a graph of hnsw_rs takes some 2.5 KiB a vector beside its numbers, and a walk goes through two pointers and a lock to
+//! each link; its files have to be read link by link before a first search. Laid flat the same links take 150 bytes a vector and are
+//! searched where they stand in the file.
 //!
 //! How hnsw_rs behaves on bad input, and how we shield it:
-//! - A truncated graph file panics, a truncated data file calls `process::exit`. A segment is loaded only after length
-//!   and crc32 of every file match its manifest, and the manifest is written last, by rename.
-//! - Its dump writes in place without syncing. We dump into a new folder that nobody reads yet, and sync everything.
-//! - A reloaded graph must not be inserted into (the level scale is applied twice). A segment never changes; removed
-//!   vectors are marks in memory, and a new segment is built from the database.
-//! - A dump needs sixteen layers, a distance must be neither negative nor NaN, more than 256 links end the process: all
-//!   three are constants or guarded here.
+//! - A distance must be neither negative nor NaN, and more than 256 links end the process: guarded here.
 //! - Equal vectors make others unreachable. The database holds each vector once, and they are inserted in shuffled order.
-//! - A filter that lets little through makes it visit the whole graph. Then the few are compared one by one.
+//! - It drops links where there are too many of them, and no link may be left that leads to a vector. [`lead_everywhere`] adds
+//!   one.
+//! - Where a point opens a new layer, links of that layer lead to points that are not in it. They are left out.
+//! - Its own files are written in place without syncing, panic or end the process where they are short, and must not be
+//!   inserted into once read. They are not used.
 //! - It logs through `log` and prints; nothing of a document reaches it but numbers.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
-use fs_err as fs;
-use hnsw_rs::api::AnnT as _;
 use hnsw_rs::hnsw::{Hnsw, Point};
-use hnsw_rs::hnswio::HnswIo;
 use hnsw_rs::prelude::Distance;
-use roaring::{RoaringBitmap, RoaringTreemap};
 use serde::{Deserialize, Serialize};
 
 use crate::error::IndexError;
-use crate::files;
-use crate::sqlite::ModelRow;
-use crate::vector::{Node, VectorIndex, dot, keep_best};
+use crate::vector::{Node, dot};
 
-/// Layers that a dump can hold; the library fixes it.
+/// Layers of a graph at the most; the library fixes it.
 const MAX_LAYERS: usize = 16;
-/// Name of the library's two files.
-const BASENAME: &str = "graph";
-/// Name of the list of nodes: 8 bytes each, little-endian, in the order of the graph's own numbers.
-const NODES: &str = "nodes";
-const MANIFEST: &str = "manifest.json";
-/// A filter that lets at most this share of a segment through is not worth the graph.
-const NARROW_SHARE: usize = 20;
-/// Nor one that lets at most this many through.
-const NARROW_COUNT: u64 = 1_000;
-
 /// Vectors read from the database at a time while a graph is built.
 const FETCHED_AT_A_TIME: usize = 4_096;
+/// Candidates followed in the upper layers. The paper follows one; vectors that lie in separate heaps have then often been left
+/// in the wrong one, which no link of the lowest layer leads out of.
+const UPPER_BEAM: usize = 32;
 
 /// How a graph is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Build {
-    /// Links of a node, 2 to 255.
+    /// Links of a node, 2 to 255; twice as many in the lowest layer.
     pub(crate) max_links: usize,
     /// Candidates looked at while building, at least 1.
     pub(crate) ef_construction: usize,
@@ -59,7 +49,7 @@ type NodeVectors = Vec<(Node, Vec<f32>)>;
 
 /// What a graph is built of.
 pub(crate) struct Parts<'a> {
-    /// Ascending.
+    /// Ascending. The number of a point is its place here.
     pub(crate) nodes: &'a [Node],
     /// Gives vectors, distinct and of length 1, some at a time: they need not be held beside the graph, which has a copy.
     pub(crate) fetch: &'a dyn Fn(&[Node]) -> Result<NodeVectors, IndexError>,
@@ -67,9 +57,20 @@ pub(crate) struct Parts<'a> {
     pub(crate) go_on: &'a mut dyn FnMut() -> bool,
 }
 
-/// One minus the dot product; of unit vectors the cosine distance. The name is part of the file format.
+/// Why there is no graph.
+#[derive(Debug)]
+pub(crate) enum BuildFailure {
+    /// It was told to stop.
+    Stopped,
+    /// The vectors could not be read.
+    Index(IndexError),
+    /// Something is not as it must be.
+    Broken(String),
+}
+
+/// One minus the dot product; of unit vectors the cosine distance.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct UnitDistance;
+struct UnitDistance;
 
 impl Distance<f32> for UnitDistance {
     fn eval(&self, left: &[f32], right: &[f32]) -> f32 {
@@ -79,258 +80,267 @@ impl Distance<f32> for UnitDistance {
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    store: String,
-    generation: i64,
-    model: String,
-    dimensions: usize,
-    vectors: usize,
-    build: Build,
-    files: Vec<FileSum>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct FileSum {
-    name: String,
-    bytes: u64,
-    crc32: u32,
-}
-
-/// A sealed set of vectors with its graph.
-pub(crate) struct HnswSegment {
-    graph: Hnsw<'static, f32, UnitDistance>,
-    /// The graph's own points by their number, for exact comparison.
+/// A graph that was built, with its vectors.
+pub(crate) struct Built {
     points: Vec<Arc<Point<'static, f32>>>,
-    /// Node of each number, ascending.
-    nodes: Vec<Node>,
-    /// Numbers that are no longer in use.
-    removed: RoaringBitmap,
-    dimensions: usize,
-    ef_search: usize,
+    links: Vec<u32>,
 }
 
-impl HnswSegment {
-    /// Builds a segment and puts it on the disk; false when stopped.
-    pub(crate) fn write(
-        folder: &Path,
-        store: &str,
-        model: &ModelRow,
-        generation: i64,
-        parts: Parts<'_>,
-        build: Build,
-    ) -> Result<bool, IndexError> {
+impl Built {
+    /// Builds the graph of these vectors.
+    pub(crate) fn of(parts: Parts<'_>, build: Build) -> Result<Self, BuildFailure> {
+        catch_unwind(AssertUnwindSafe(|| Self::insert_all(parts, build)))
+            .unwrap_or_else(|_| Err(BuildFailure::Broken("the library panicked".to_owned())))
+    }
+
+    fn insert_all(parts: Parts<'_>, build: Build) -> Result<Self, BuildFailure> {
         let nodes = parts.nodes;
-        let failed = |reason: String| IndexError::Segment { path: folder.to_owned(), reason };
-        files::remove_folder(folder)?;
-        files::make_private_folder(folder)?;
-        let dumped = catch_unwind(AssertUnwindSafe(|| {
-            let links = build.max_links.clamp(2, 255);
-            let mut graph = Hnsw::<f32, UnitDistance>::new(
-                links,
-                nodes.len(),
-                MAX_LAYERS,
-                build.ef_construction.max(1),
-                UnitDistance,
-            );
-            graph.set_keeping_pruned(true);
-            for numbers in shuffled(nodes.len()).chunks(FETCHED_AT_A_TIME) {
-                let some: Vec<Node> = numbers.iter().map(|&number| nodes[number]).collect();
-                let vectors: HashMap<Node, Vec<f32>> = (parts.fetch)(&some)?.into_iter().collect();
-                for &number in numbers {
-                    let missing = || failed(format!("the database has no vector {}", nodes[number]));
-                    if !(parts.go_on)() {
-                        return Ok(false);
-                    }
-                    graph.insert_slice((vectors.get(&nodes[number]).ok_or_else(missing)?, number));
+        let links = build.max_links.clamp(2, 255);
+        let mut graph = Hnsw::new(links, nodes.len(), MAX_LAYERS, build.ef_construction.max(1), UnitDistance);
+        graph.set_keeping_pruned(true);
+        for numbers in shuffled(nodes.len()).chunks(FETCHED_AT_A_TIME) {
+            let some: Vec<Node> = numbers.iter().map(|&number| nodes[number]).collect();
+            let vectors: HashMap<Node, Vec<f32>> =
+                (parts.fetch)(&some).map_err(BuildFailure::Index)?.into_iter().collect();
+            for &number in numbers {
+                let missing = || BuildFailure::Broken(format!("the database has no vector {}", nodes[number]));
+                if !(parts.go_on)() {
+                    return Err(BuildFailure::Stopped);
                 }
-            }
-            match graph.file_dump(folder, BASENAME).map_err(|error| error.to_string()) {
-                Ok(name) if name == BASENAME => Ok(true),
-                Ok(name) => Err(failed(format!("the graph was written as `{name}`"))),
-                Err(reason) if reason.contains("No space left") => {
-                    Err(IndexError::DiskFull { path: folder.to_owned() })
-                }
-                Err(reason) => Err(failed(reason)),
-            }
-        }));
-        if !dumped.map_err(|_| failed("the library panicked".to_owned()))?? {
-            return Ok(false);
-        }
-        let list: Vec<u8> = nodes.iter().flat_map(|node| node.to_le_bytes()).collect();
-        write_synced(&folder.join(NODES), &list)?;
-        crate::crash::point("segment-before-manifest");
-        let mut sums = Vec::new();
-        for name in [format!("{BASENAME}.hnsw.graph"), format!("{BASENAME}.hnsw.data"), NODES.to_owned()] {
-            let path = folder.join(&name);
-            fs::File::open(&path)?.sync_all()?;
-            let (bytes, crc32) = checksum(&path)?;
-            sums.push(FileSum { name, bytes, crc32 });
-        }
-        let manifest = Manifest {
-            store: store.to_owned(),
-            generation,
-            model: model.sha256_hex.clone(),
-            dimensions: model.dimensions,
-            vectors: nodes.len(),
-            build,
-            files: sums,
-        };
-        let json = serde_json::to_vec_pretty(&manifest).map_err(|error| failed(error.to_string()))?;
-        let unfinished = folder.join("manifest.unfinished");
-        write_synced(&unfinished, &json)?;
-        fs::rename(&unfinished, folder.join(MANIFEST))?;
-        files::make_files_private(folder)?;
-        files::sync_folder(folder)?;
-        if let Some(parent) = folder.parent() {
-            files::sync_folder(parent)?;
-        }
-        Ok(true)
-    }
-
-    /// Checks every byte of a segment; returns its nodes, ascending. The error is words for the log.
-    pub(crate) fn verify(folder: &Path, store: &str, model: &ModelRow, generation: i64) -> Result<Vec<Node>, String> {
-        let bytes = fs::read(folder.join(MANIFEST)).map_err(|error| error.to_string())?;
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        if manifest.store != store
-            || manifest.generation != generation
-            || manifest.model != model.sha256_hex
-            || manifest.dimensions != model.dimensions
-        {
-            return Err("it belongs to another database or model".to_owned());
-        }
-        let expected = [format!("{BASENAME}.hnsw.graph"), format!("{BASENAME}.hnsw.data"), NODES.to_owned()];
-        if !manifest.files.iter().map(|sum| &sum.name).eq(expected.iter()) {
-            return Err("its manifest lists other files".to_owned());
-        }
-        for sum in &manifest.files {
-            let found = checksum(&folder.join(&sum.name)).map_err(|error| error.to_string())?;
-            if found != (sum.bytes, sum.crc32) {
-                return Err(format!("`{}` does not match its checksum", sum.name));
+                graph.insert_slice((vectors.get(&nodes[number]).ok_or_else(missing)?, number));
             }
         }
-        let nodes: Vec<Node> = fs::read(folder.join(NODES))
-            .map_err(|error| error.to_string())?
-            .as_chunks::<8>()
-            .0
-            .iter()
-            .map(|bytes| Node::from_le_bytes(*bytes))
-            .collect();
-        if nodes.len() != manifest.vectors || !nodes.is_sorted_by(|left, right| left < right) {
-            return Err("its list of nodes does not fit its manifest".to_owned());
-        }
-        Ok(nodes)
+        let points =
+            points_of(&graph, nodes.len()).ok_or_else(|| BuildFailure::Broken("a point is missing".to_owned()))?;
+        let links = laid_flat(&points).ok_or_else(|| BuildFailure::Broken("a link leads nowhere".to_owned()))?;
+        Ok(Self { points, links })
     }
 
-    /// Loads a segment after all of it was checked. The error is words for the log.
-    pub(crate) fn load(
-        folder: &Path,
-        store: &str,
-        model: &ModelRow,
-        generation: i64,
-        ef_search: usize,
-    ) -> Result<Self, String> {
-        let nodes = Self::verify(folder, store, model, generation)?;
-        let loaded = catch_unwind(AssertUnwindSafe(|| {
-            // The loader must outlive the graph by its signature, though the graph keeps nothing of it when nothing is
-            // mapped. It is a path and some numbers; a process loads few segments.
-            let loader = Box::leak(Box::new(HnswIo::new(folder, BASENAME)));
-            loader.load_hnsw::<f32, UnitDistance>().map_err(|error| error.to_string())
-        }));
-        let graph = loaded.map_err(|_| "the library panicked".to_owned())??;
-        let points = points_of(&graph, nodes.len(), model.dimensions)?;
-        Ok(Self { graph, points, nodes, removed: RoaringBitmap::new(), dimensions: model.dimensions, ef_search })
+    /// The vectors by their numbers.
+    pub(crate) fn vectors(&self) -> impl Iterator<Item = &[f32]> {
+        self.points.iter().map(|point| point.get_v())
     }
 
-    /// Marks as removed what `in_use` does not know.
-    pub(crate) fn keep_only(&mut self, in_use: impl Fn(Node) -> bool) {
-        self.removed =
-            (0_u32..).zip(&self.nodes).filter(|(_, node)| !in_use(**node)).map(|(number, _)| number).collect();
-    }
-
-    /// Takes back a removal, where the vector is held.
-    pub(crate) fn revive(&mut self, node: Node) {
-        if let Some(number) = self.number(node) {
-            self.removed.remove(number);
-        }
-    }
-
-    fn number(&self, node: Node) -> Option<u32> {
-        self.nodes.binary_search(&node).ok().and_then(|number| u32::try_from(number).ok())
-    }
-
-    fn score(&self, query: &[f32], number: usize) -> Option<(Node, f32)> {
-        Some((*self.nodes.get(number)?, dot(query, self.points.get(number)?.get_v())))
+    /// The links as [`Graph::new`] takes them.
+    pub(crate) fn links(&self) -> &[u32] {
+        &self.links
     }
 }
 
-impl VectorIndex for HnswSegment {
-    fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    fn contains(&self, node: Node) -> bool {
-        self.number(node).is_some_and(|number| !self.removed.contains(number))
-    }
-
-    fn remove(&mut self, node: Node) {
-        if let Some(number) = self.number(node) {
-            self.removed.insert(number);
-        }
-    }
-
-    fn search(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<(Node, f32)> {
-        if query.len() != self.dimensions || limit == 0 {
-            return Vec::new();
-        }
-        let mut found: Vec<(Node, f32)> = match allowed {
-            None if self.removed.is_empty() => {
-                let near = self.graph.search(query, limit.min(self.nodes.len()), self.ef_search.max(limit));
-                near.iter().filter_map(|near| self.score(query, near.d_id)).collect()
-            }
-            allowed => {
-                let passing: RoaringBitmap = match allowed {
-                    Some(allowed) => allowed.iter().filter_map(|node| self.number(node)).collect(),
-                    None => (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).collect(),
-                };
-                let passing = passing - &self.removed;
-                let narrow = NARROW_COUNT.max((self.nodes.len() / NARROW_SHARE) as u64);
-                if passing.len() <= narrow || passing.len() <= limit as u64 {
-                    passing.iter().filter_map(|number| self.score(query, number as usize)).collect()
-                } else {
-                    let passes = |number: &usize| u32::try_from(*number).is_ok_and(|number| passing.contains(number));
-                    let near = self.graph.search_filter(query, limit, self.ef_search.max(limit), Some(&passes));
-                    near.iter()
-                        .filter(|near| passes(&near.d_id))
-                        .filter_map(|near| self.score(query, near.d_id))
-                        .collect()
-                }
-            }
-        };
-        keep_best(&mut found, limit);
-        found
-    }
-}
-
-/// The graph's points in the order of their numbers, each number exactly once.
-fn points_of(
-    graph: &Hnsw<'static, f32, UnitDistance>,
-    count: usize,
-    dimensions: usize,
-) -> Result<Vec<Arc<Point<'static, f32>>>, String> {
+/// The graph's points in the order of their numbers; `None` where one is missing.
+fn points_of(graph: &Hnsw<'static, f32, UnitDistance>, count: usize) -> Option<Vec<Arc<Point<'static, f32>>>> {
     let mut points = vec![None; count];
     let indexed = graph.get_point_indexation();
     for layer in 0..=usize::from(graph.get_max_level_observed()) {
         for point in indexed.get_layer_iterator(layer) {
-            let length = point.get_v().len();
-            let place = points.get_mut(point.get_origin_id()).ok_or("a point has a number out of range")?;
-            if length != dimensions {
-                return Err(format!("a point has {length} numbers"));
-            }
+            let place = points.get_mut(point.get_origin_id())?;
             *place = Some(point);
         }
     }
-    points.into_iter().collect::<Option<Vec<_>>>().ok_or_else(|| "a point is missing".to_owned())
+    points.into_iter().collect()
+}
+
+/// The number of the point that searches begin at; where the lists of each point begin and where the last one's end, counted
+/// from behind these; the lists. A point has one for each layer that it is in, the lowest first: how many links, then the
+/// numbers of the points they lead to.
+fn laid_flat(points: &[Arc<Point<'static, f32>>]) -> Option<Vec<u32>> {
+    let level = |point: &Point<'static, f32>| usize::from(point.get_point_id().0);
+    let mut lists: Vec<Vec<Vec<u32>>> = Vec::with_capacity(points.len());
+    for point in points {
+        let of_point =
+            point.get_neighborhood_id().into_iter().take(level(point) + 1).enumerate().map(|(layer, near)| {
+                let of_layer = near.iter().filter(|near| usize::from(near.p_id.0) >= layer);
+                of_layer.map(|near| u32::try_from(near.d_id)).collect()
+            });
+        lists.push(of_point.collect::<Result<_, _>>().ok()?);
+    }
+    let entry = (0..points.len()).rev().max_by_key(|&number| level(&points[number]))?;
+    for layer in 0..lists.get(entry)?.len() {
+        lead_everywhere(&mut lists, entry, layer, |left, right| dot(points[left].get_v(), points[right].get_v()))?;
+    }
+    let mut flat = vec![u32::try_from(entry).ok()?, 0];
+    let mut end = 0;
+    for of_point in &lists {
+        end += of_point.iter().map(|list| 1 + list.len()).sum::<usize>();
+        flat.push(u32::try_from(end).ok()?);
+    }
+    flat.reserve_exact(end);
+    for list in lists.iter().flatten() {
+        flat.push(u32::try_from(list.len()).ok()?);
+        flat.extend(list);
+    }
+    Some(flat)
+}
+
+/// Adds links to a layer until they lead from `entry` to every point of it: from the nearest that can be reached, which a walk
+/// towards the point comes by. Points of other layers are left alone; `closeness` compares two.
+fn lead_everywhere(
+    lists: &mut [Vec<Vec<u32>>],
+    entry: usize,
+    layer: usize,
+    closeness: impl Fn(usize, usize) -> f32,
+) -> Option<()> {
+    let is_here = |lists: &[Vec<Vec<u32>>], number: usize| lists.get(number).is_some_and(|of| of.len() > layer);
+    let mut is_reached = vec![false; lists.len()];
+    let mut todo = vec![entry];
+    *is_reached.get_mut(entry)? = true;
+    for number in 0..lists.len() {
+        while let Some(from) = todo.pop() {
+            for &next in lists[from].get(layer)? {
+                let next = usize::try_from(next).ok().filter(|next| is_here(lists, *next))?;
+                if !std::mem::replace(&mut is_reached[next], true) {
+                    todo.push(next);
+                }
+            }
+        }
+        if is_reached[number] || !is_here(lists, number) {
+            continue;
+        }
+        let reached = (0..lists.len()).filter(|&other| is_reached[other]);
+        let from = reached.max_by(|&left, &right| closeness(left, number).total_cmp(&closeness(right, number)))?;
+        lists[from].get_mut(layer)?.push(u32::try_from(number).ok()?);
+        is_reached[number] = true;
+        todo.push(number);
+    }
+    Some(())
+}
+
+/// A graph laid flat, and its vectors.
+#[derive(Clone, Copy)]
+pub(crate) struct Graph<'a> {
+    entry: u32,
+    starts: &'a [u32],
+    lists: &'a [u32],
+    vectors: &'a [f32],
+    dimensions: usize,
+}
+
+/// A point that was come across, better ones greater.
+#[derive(Clone, Copy)]
+struct Near {
+    score: f32,
+    number: u32,
+}
+
+impl Ord for Near {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.score.total_cmp(&other.score).then(other.number.cmp(&self.number))
+    }
+}
+
+impl PartialOrd for Near {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Near {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Near {}
+
+impl<'a> Graph<'a> {
+    /// The graph of `count` vectors; `None` where these are no links of so many. Lists are believed when they are followed:
+    /// what leads nowhere is passed over.
+    pub(crate) fn new(links: &'a [u32], vectors: &'a [f32], count: usize, dimensions: usize) -> Option<Self> {
+        let (&entry, rest) = links.split_first()?;
+        let (starts, lists) = rest.split_at_checked(count.checked_add(1)?)?;
+        let is_whole = vectors.len() == count.checked_mul(dimensions)?
+            && usize::try_from(entry).is_ok_and(|entry| entry < count)
+            && starts.first() == Some(&0)
+            && starts.last().is_some_and(|end| usize::try_from(*end).is_ok_and(|end| end == lists.len()));
+        is_whole.then_some(Self { entry, starts, lists, vectors, dimensions })
+    }
+
+    /// The cosine of a unit vector with the vector of this number.
+    pub(crate) fn score(&self, query: &[f32], number: u32) -> Option<f32> {
+        let start = usize::try_from(number).ok()?.checked_mul(self.dimensions)?;
+        Some(dot(query, self.vectors.get(start..start.checked_add(self.dimensions)?)?))
+    }
+
+    /// The numbers that the links of a point in a layer lead to; none where it is not in that layer.
+    fn links(&self, number: u32, layer: usize) -> &'a [u32] {
+        let find = || {
+            let number = usize::try_from(number).ok()?;
+            let (start, end) = (*self.starts.get(number)?, *self.starts.get(number + 1)?);
+            let mut lists = self.lists.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+            for _ in 0..layer {
+                let (&length, rest) = lists.split_first()?;
+                lists = rest.get(usize::try_from(length).ok()?..)?;
+            }
+            let (&length, rest) = lists.split_first()?;
+            rest.get(..usize::try_from(length).ok()?)
+        };
+        find().unwrap_or_default()
+    }
+
+    /// Walks to the `ef` nearest of those that `passes` lets through, their scores with them, in no order. Points that it does not
+    /// let through are still walked over.
+    pub(crate) fn nearest(&self, query: &[f32], ef: usize, passes: impl Fn(u32) -> bool) -> Vec<(u32, f32)> {
+        let mut ahead: Vec<Near> = self.near(query, self.entry).into_iter().collect();
+        let layers = (1..MAX_LAYERS).rev().skip_while(|&layer| self.links(self.entry, layer).is_empty());
+        for layer in layers {
+            ahead = self.walk(query, layer, ahead, UPPER_BEAM, |_| true);
+        }
+        self.walk(query, 0, ahead, ef, passes).into_iter().map(|near| (near.number, near.score)).collect()
+    }
+
+    fn near(&self, query: &[f32], number: u32) -> Option<Near> {
+        self.score(query, number).map(|score| Near { score, number })
+    }
+
+    /// The `ef` best that pass, in no order, of those that links of a layer lead to from the points `ahead`.
+    fn walk(
+        &self,
+        query: &[f32],
+        layer: usize,
+        ahead: Vec<Near>,
+        ef: usize,
+        passes: impl Fn(u32) -> bool,
+    ) -> Vec<Near> {
+        let mut is_seen = vec![0_u64; self.starts.len().div_ceil(64)];
+        let mut see = |number: u32| {
+            let (word, bit) = (number as usize / 64, 1_u64 << (number % 64));
+            is_seen.get_mut(word).is_some_and(|word| {
+                let is_new = *word & bit == 0;
+                *word |= bit;
+                is_new
+            })
+        };
+        let mut found: BinaryHeap<Reverse<Near>> = BinaryHeap::new();
+        let mut ahead: BinaryHeap<Near> = ahead.into();
+        for near in &ahead {
+            see(near.number);
+            if passes(near.number) {
+                found.push(Reverse(*near));
+            }
+        }
+        while found.len() > ef {
+            found.pop();
+        }
+        let is_beaten = |found: &BinaryHeap<Reverse<Near>>, near: Near| {
+            found.len() >= ef && found.peek().is_none_or(|Reverse(worst)| near < *worst)
+        };
+        while let Some(at) = ahead.pop().filter(|at| !is_beaten(&found, *at)) {
+            for &next in self.links(at.number, layer) {
+                let Some(next) = see(next).then(|| self.near(query, next)).flatten() else { continue };
+                if is_beaten(&found, next) {
+                    continue;
+                }
+                ahead.push(next);
+                if passes(next.number) {
+                    found.push(Reverse(next));
+                    if found.len() > ef {
+                        found.pop();
+                    }
+                }
+            }
+        }
+        found.into_iter().map(|Reverse(near)| near).collect()
+    }
 }
 
 /// `0..count` in an order that looks random and is always the same.
@@ -350,28 +360,44 @@ fn shuffled(count: usize) -> Vec<usize> {
     order
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), IndexError> {
-    files::make_private_file(path)?;
-    let write = || {
-        fs::write(path, bytes)?;
-        fs::File::open(path)?.sync_all()
-    };
-    write().map_err(|error| IndexError::from_io(path, error))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Length and crc32 of a file, read in pieces.
-fn checksum(path: &Path) -> std::io::Result<(u64, u32)> {
-    use std::io::Read as _;
-    let mut file = fs::File::open(path)?;
-    let mut hasher = crc32fast::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut bytes = 0;
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok((bytes, hasher.finalize()));
+    #[test]
+    fn no_point_is_left_that_no_link_leads_to() {
+        // 0 and 1 know each other; 2 knows 1 but nobody knows it; 3 and 4 know only each other.
+        let mut lists: Vec<Vec<Vec<u32>>> = [vec![1], vec![0], vec![1], vec![4], vec![3]].map(|list| vec![list]).into();
+        // They are also in the layer above, but for 1, and know nobody there.
+        for number in [0, 2, 3, 4] {
+            lists[number].push(Vec::new());
         }
-        hasher.update(&buffer[..read]);
-        bytes += read as u64;
+        let closeness = |left: usize, right: usize| -((left as f32) - (right as f32)).abs();
+        lead_everywhere(&mut lists, 0, 0, closeness).unwrap();
+        let lowest: Vec<&[u32]> = lists.iter().map(|of_point| of_point[0].as_slice()).collect();
+        assert_eq!(lowest, [&[1][..], &[0, 2], &[1, 3], &[4], &[3]]);
+        lead_everywhere(&mut lists, 0, 1, closeness).unwrap();
+        assert_eq!(
+            (lists[0].get(1), lists[2].get(1), lists[3].get(1)),
+            (Some(&vec![2]), Some(&vec![3]), Some(&vec![4]))
+        );
+        // To no point at all, and to one that is not in the layer.
+        assert_eq!(lead_everywhere(&mut [vec![vec![7]]], 0, 0, closeness), None);
+        assert_eq!(lead_everywhere(&mut [vec![vec![1], vec![1]], vec![vec![0]]], 0, 1, closeness), None);
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_are_passed_over() {
+        let vectors = [1.0, 0.0, 0.8, 0.6, 0.0, 1.0];
+        // The entry is 1, in two layers. Point 2's list says that it is longer than it is.
+        let links = [1, 0, 3, 8, 10, 2, 1, 9, 2, 0, 2, 1, 2, 7, 0];
+        let graph = Graph::new(&links, &vectors, 3, 2).unwrap();
+        let mut found = graph.nearest(&[0.0, 1.0], 3, |_| true);
+        found.sort_unstable_by_key(|(number, _)| *number);
+        assert_eq!(found, [(0, 0.0), (1, 0.6), (2, 1.0)]);
+        assert_eq!(graph.nearest(&[0.0, 1.0], 1, |number| number == 0), [(0, 0.0)]);
+        for (links, count) in [(&links[..4], 3), (&links[..14], 3), (&links, 2), (&[3, 0, 0, 0, 0], 3), (&[], 0)] {
+            assert!(Graph::new(links, &vectors, count, 2).is_none());
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! documents.sqlite           documents, their text, chunks, vectors
 //! lexical/generation-N/      BM25 (tantivy), by the change that it holds
-//! vectors/segment-N/         sealed HNSW graphs (hnsw_rs); newer vectors are compared one by one
+//! vectors/segment-N/         sealed HNSW graphs; newer vectors are compared one by one
 //! writer.lock                one writer at a time; readers need no lock
 //! ```
 //!
@@ -25,6 +25,7 @@ mod index;
 mod keep;
 mod runtime;
 mod seal;
+mod segment;
 mod sqlite;
 mod tantivy;
 mod types;

@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use roaring::RoaringTreemap;
 
 use crate::error::IndexError;
-use crate::hnsw::HnswSegment;
 use crate::index::{Inner, VectorMode};
+use crate::segment::Segment;
 use crate::sqlite::ModelRow;
 use crate::vector::Node;
 
-/// Vectors of a segment at the most. Bounds the memory that building one takes: about 4 KiB a vector of 384 numbers.
-const MAX_SEGMENT: u64 = 131_072;
+/// Vectors of a segment at the most. Building one takes about 4 KiB a vector of 384 numbers: 128 MiB, however much is ingested.
+/// Two tails of 20,000, which are sealed by default in a long ingest, stay two segments.
+const MAX_SEGMENT: u64 = 32_768;
 /// So many segments of a size become one of the next, up to the bound: a vector is built in a logarithmic number of times.
 const OF_A_SIZE: usize = 4;
 /// A segment is built anew when more than one in so many of its vectors are no longer in use.
@@ -68,9 +69,9 @@ impl Segments {
                 continue;
             }
             let folder = inner.layout.segment(row.generation);
-            match HnswSegment::verify(&folder, &uuid, model, row.generation) {
-                Ok(nodes) => {
-                    self.sound.insert(row.generation, nodes.into_iter().collect());
+            match Segment::open(&folder, &uuid, model, row.generation, inner.options.ef_search) {
+                Ok(segment) => {
+                    self.sound.insert(row.generation, segment.nodes().iter().copied().collect());
                 }
                 Err(reason) => broken.push((row.generation, reason)),
             }
@@ -205,10 +206,10 @@ mod tests {
     fn segments_of_a_size_become_one_and_larger_ones_stay() {
         let merged = plan(standing(&[1_000, 900, 50_000, 800], 1_000), WORTH).unwrap();
         assert_eq!((sizes(&merged), merged.replaced), (vec![3_700], vec![1, 2, 4]));
-        let too_large = plan(standing(&[60_000, 60_000, 60_000], 60_000), WORTH).unwrap();
-        assert_eq!((sizes(&too_large), too_large.replaced), (vec![60_000], vec![]));
-        let some_fit = plan(standing(&[30_000, 30_000, 40_000, 40_000], 30_000), WORTH).unwrap();
-        assert_eq!((sizes(&some_fit), some_fit.replaced), (vec![130_000], vec![1, 2, 3]));
+        let too_large = plan(standing(&[15_000, 15_000, 15_000], 15_000), WORTH).unwrap();
+        assert_eq!((sizes(&too_large), too_large.replaced), (vec![15_000], vec![]));
+        let some_fit = plan(standing(&[7_500, 7_500, 10_000, 10_000], 7_500), WORTH).unwrap();
+        assert_eq!((sizes(&some_fit), some_fit.replaced), (vec![32_500], vec![1, 2, 3]));
     }
 
     #[test]
@@ -217,8 +218,8 @@ mod tests {
         stale.sound.get_mut(&1).unwrap().1.remove_range(0..201);
         let rebuilt = plan(stale, WORTH).unwrap();
         assert_eq!((sizes(&rebuilt), rebuilt.replaced), (vec![799], vec![1]));
-        let divided = plan(standing(&[], 300_000), WORTH).unwrap();
-        assert_eq!(sizes(&divided), [100_000; 3]);
+        let divided = plan(standing(&[], 75_000), WORTH).unwrap();
+        assert_eq!(sizes(&divided), [25_000; 3]);
         let mut empty = standing(&[10], 0);
         empty.sound.get_mut(&1).unwrap().1.clear();
         assert_eq!(plan(empty, WORTH), Some(Plan { built: Vec::new(), replaced: vec![1] }));

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::check::{self, Check, Damaged};
 use crate::error::IndexError;
 use crate::files::{self, WriterLock};
-use crate::hnsw::{Build, HnswSegment, Parts};
+use crate::hnsw::{Build, Parts};
 use crate::index::Inner;
 use crate::keep::{self, Standing};
 use crate::seal::Segments;
+use crate::segment::Segment;
 use crate::sqlite::{self, NextRows, PutRows, SegmentRow, Writer};
 use crate::tantivy::{LexicalFailure, LexicalWriter};
 use crate::types::{
@@ -378,7 +379,7 @@ impl IndexWriter {
             let generation = self.inner.sqlite.wait(async move { writer.next_segment_generation().await })?;
             let folder = self.inner.layout.segment(generation);
             let parts = Parts { nodes, fetch: &fetch, go_on: &mut next };
-            if !HnswSegment::write(&folder, &uuid, &model, generation, parts, build)? {
+            if !Segment::write(&folder, &uuid, &model, generation, parts, build)? {
                 // What was built before it is a stray now, and goes with this one.
                 keep::remove_strays(&self.inner)?;
                 return Ok(SealReport::default());

@@ -133,11 +133,9 @@ fn what_is_made_from_the_database_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path());
     // A segment that lost its end is not trusted, and the full-text index of another moment neither.
-    let graph =
-        all_files(&folder.path().join("vectors")).into_iter().find(|file| file.to_string_lossy().ends_with(".data"));
-    let graph = graph.unwrap();
-    let bytes = fs_err::read(&graph).unwrap();
-    fs_err::write(&graph, &bytes[..bytes.len() / 2]).unwrap();
+    let vectors = all_files(&folder.path().join("vectors")).into_iter().find(|file| file.ends_with("vectors")).unwrap();
+    let bytes = fs_err::read(&vectors).unwrap();
+    fs_err::write(&vectors, &bytes[..bytes.len() / 2]).unwrap();
     assert_eq!(failed(folder.path()), ["segments"]);
     let options = IndexOptions { vector: VectorMode::Hnsw, seal_min_vectors: 2, ..IndexOptions::default() };
     let index = Index::open(folder.path(), &options).unwrap();

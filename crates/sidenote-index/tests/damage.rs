@@ -363,8 +363,11 @@ fn sealed_segments_find_what_comparing_every_vector_finds() {
     const MANY: usize = 64;
     let folder = tempfile::tempdir().unwrap();
     let model = EmbeddingModelInfo { name: "wide".to_owned(), sha256_hex: "ef".repeat(32), dimensions: MANY };
-    let index =
-        Index::open(folder.path(), &IndexOptions { vector: VectorMode::Hnsw, ..IndexOptions::default() }).unwrap();
+    let index = Index::open(
+        folder.path(),
+        &IndexOptions { vector: VectorMode::Hnsw, seal_min_vectors: 2, ..IndexOptions::default() },
+    )
+    .unwrap();
     let mut writer = index.writer().unwrap();
     writer.set_embedding_model(&model).unwrap();
     let mut random = Random::new(5);
@@ -379,10 +382,13 @@ fn sealed_segments_find_what_comparing_every_vector_finds() {
         let chunks: Vec<NewChunk> =
             chunks.into_iter().map(|chunk| NewChunk { vector: Some(near(&mut random)), ..chunk }).collect();
         writer.put(&document, &chunks).unwrap();
-        if number == 14 {
-            assert_eq!(writer.seal(&mut |_, _| true).unwrap().sealed_vectors, 1500);
+        if number < 15 {
+            writer.seal(&mut |_, _| true).unwrap();
         }
     }
+    assert_eq!(index.status().unwrap().sealed_vectors, 1500);
+    let segments = fs_err::read_dir(folder.path().join("vectors")).unwrap().count();
+    assert!(segments >= 4, "{segments}");
     let gone = index.find_document("default", "/3.md".as_ref()).unwrap().unwrap().id;
     writer.remove(&[gone]).unwrap();
     writer.commit().unwrap();
@@ -406,9 +412,9 @@ fn sealed_segments_find_what_comparing_every_vector_finds() {
             wanted += expected.len();
         }
         if round == 30 {
-            // From two segments and a tail on.
-            assert_eq!(writer.seal(&mut |_, _| true).unwrap().sealed_vectors, 500);
-            assert_eq!(index.status().unwrap().sealed_vectors, 2000);
+            // From one segment on.
+            assert_eq!(writer.seal(&mut |_, _| true).unwrap().replaced_segments, segments);
+            assert_eq!(index.status().unwrap().sealed_vectors, 1900);
         }
     }
     assert!(found * 1000 >= wanted * 985, "found {found} of {wanted}");

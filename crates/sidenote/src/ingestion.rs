@@ -13,12 +13,12 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use sidenote_index::{DocumentId, Fingerprint, Index, IndexWriter, NewChunk, NewDocument};
+use sidenote_index::{DocumentId, Fingerprint, Index, IndexWriter, NewChunk, NewDocument, SealReport};
 use sidenote_model::{CancelToken, Embedder};
 use sidenote_text::Document;
 
 use crate::{
-    config::{Config, check_globs},
+    config::{Config, VectorIndexKind, check_globs},
     embedding::{ChunkEmbedder, EMBEDDED_AHEAD, Embedded},
     error::Error,
     estimate::estimate,
@@ -134,14 +134,14 @@ impl Ingestion<'_> {
         Ok((scan_started, walk))
     }
 
-    fn seal(&self, writer: &mut IndexWriter, show: &mut Show<'_>) -> Result<(), Error> {
-        writer.seal(&mut |done, vectors| {
+    fn seal(&self, writer: &mut IndexWriter, show: &mut Show<'_>) -> Result<SealReport, Error> {
+        let report = writer.seal(&mut |done, vectors| {
             if done == 0 {
                 show(IngestEvent::Sealing { vectors });
             }
             !self.cancel.is_cancelled()
         })?;
-        Ok(())
+        Ok(report)
     }
 
     /// Makes the embedder that of the index; returns the number of chunks that were embedded anew for that, or `None` when
@@ -309,14 +309,17 @@ impl<'a> Run<'a> {
 
     /// Lets what was stored be searched every few seconds, and seals vectors before there are too many to be compared.
     fn keep_up(&mut self, kept: &mut Kept, show: &mut Show<'_>) -> Result<(), Error> {
-        let many = kept.since_seal >= self.ingestion.config.index.hnsw_min_vectors;
+        let most = self.ingestion.config.index.hnsw_min_vectors;
+        let many = kept.since_seal >= most;
         if many || kept.committed.elapsed() > COMMIT_EVERY {
             self.writer.commit()?;
             kept.committed = Instant::now();
         }
         if many {
-            self.ingestion.seal(self.writer, show)?;
-            kept.since_seal = 0;
+            let report = self.ingestion.seal(self.writer, show)?;
+            // Equal chunks have one vector: there may be too few yet, and enough soon.
+            let is_sealed = report.sealed_vectors > 0 || self.ingestion.config.index.vector == VectorIndexKind::Exact;
+            kept.since_seal = if is_sealed { 0 } else { most - most.div_ceil(10) };
         }
         Ok(())
     }
