@@ -38,6 +38,7 @@ const FORMAT: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
+    #[serde(default)]
     format: u32,
     store: String,
     generation: i64,
@@ -130,13 +131,15 @@ impl Segment {
         }
         let bytes = fs::read(folder.join(MANIFEST)).map_err(|error| error.to_string())?;
         let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        if manifest.format != FORMAT
-            || manifest.store != store
+        if manifest.format != FORMAT {
+            return Err("another version of sidenote wrote it".to_owned());
+        }
+        if manifest.store != store
             || manifest.generation != generation
             || manifest.model != model.sha256_hex
             || manifest.dimensions != model.dimensions
         {
-            return Err("it belongs to another database, model or version".to_owned());
+            return Err("it belongs to another database or model".to_owned());
         }
         let open = |name: &str| -> Result<Mmap, String> {
             let path = folder.join(name);

@@ -129,6 +129,26 @@ fn a_flipped_bit_in_a_text_is_never_shown() {
 }
 
 #[test]
+fn a_segment_of_another_version_is_made_anew_by_the_next_seal() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path());
+    let files = all_files(&folder.path().join("vectors"));
+    let manifest = files.iter().find(|file| file.ends_with("manifest.json")).unwrap();
+    let text = fs_err::read_to_string(manifest).unwrap();
+    fs_err::write(manifest, text.replace("\"format\": 2,", "")).unwrap();
+    assert_eq!(failed(folder.path()), ["segments"]);
+    let options = IndexOptions { vector: VectorMode::Hnsw, seal_min_vectors: 2, ..IndexOptions::default() };
+    let index = Index::open(folder.path(), &options).unwrap();
+    let found = || index.search_dense(&vector_of("kingfisher"), MODEL, 50, &Filter::default()).unwrap();
+    let before = found();
+    assert_eq!(before.len(), 40);
+    let sealed = index.writer().unwrap().seal(&mut |_, _| true).unwrap();
+    assert_eq!((sealed.sealed_vectors, sealed.replaced_segments), (40, 1));
+    assert_eq!(found(), before);
+    assert_eq!(failed(folder.path()), [""; 0]);
+}
+
+#[test]
 fn what_is_made_from_the_database_is_mended() {
     let folder = tempfile::tempdir().unwrap();
     fill(folder.path());
