@@ -101,11 +101,13 @@ fn in_a_language_that_the_embedding_model_does_not_know_words_decide() {
     sandbox.write("lease.md", "Το ενοίκιο της αποθήκης πληρώνεται κάθε μήνα.\n");
     sandbox.write("lunch.md", "Το μεσημεριανό σερβίρεται από τις δώδεκα.\n");
     sandbox.write("thai.md", "ค่าเช่าโกดังจ่ายทุกเดือน และอาหารกลางวันเริ่มตอนเที่ยง\n");
+    sandbox.write("leave.md", "छुट्टी के लिए प्रबंधक से पूछना होता है।\n");
     sandbox.write("code.md", "The seal AB-1203/7 fits the pump.\n");
     sandbox.ingest();
     for (query, name, is_read_closely) in [
         ("πότε πληρώνεται το ενοίκιο", "lease.md", false),
         ("อาหารกลางวันเริ่มเมื่อไร", "thai.md", false),
+        ("छुट्टी के लिए किससे पूछना होता है?", "leave.md", false),
         ("AB-1203/7", "code.md", false),
         ("which seal fits the pump", "code.md", true),
     ] {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! vectors          the numbers of each vector, f32, little-endian
-//! links            the graph laid flat, u32, little-endian (hnsw.rs)
+//! links            the graph laid flat, u32, little-endian (graph.rs)
 //! nodes            node of each vector, u64, little-endian, ascending
 //! manifest.json    what it belongs to; length and crc32 of the others; written last, by rename
 //! ```
@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::IndexError;
 use crate::files;
-use crate::hnsw::{Build, BuildFailure, Built, Graph, Parts};
+use crate::graph::Graph;
+use crate::hnsw::{Build, BuildFailure, Built, Parts};
 use crate::sqlite::ModelRow;
 use crate::vector::{Node, VectorIndex, keep_best};
 

@@ -9,6 +9,7 @@ use std::{
 use sidenote_index::{ChunkId, DocumentId, Filter, Index, Scored, StoredChunk};
 use sidenote_model::Embedder;
 use sidenote_text::{RowMark, Span, rows_at};
+use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
     config::{Search, SearchMode},
@@ -262,15 +263,16 @@ fn best_of_legs_first(fused: &mut [(ChunkId, f32)], legs: [&[Scored]; 2], depth:
 
 /// What the vectors count where the embedding model does not know the words of the query: enough to put something behind what the
 /// words find.
-const UNKNOWN_DENSE_WEIGHT: f32 = 0.1;
+const UNKNOWN_DENSE_WEIGHT: f32 = 0.01;
 /// Letters and digits of a token, on average, in a text whose words a model knows. A model of English spells Greek letter by
-/// letter, and of Thai it sees one unknown word between two spaces.
+/// letter, and of Thai it sees one unknown word between two spaces. A letter counts once with the signs on it, which such a model
+/// leaves out.
 const KNOWN_TOKEN_CHARACTERS: std::ops::Range<f32> = 1.4..12.0;
 
 /// Whether the embedding model knows the words of a query, by its tokens: not those of a language that it was not made for, and not
 /// a code like `AB-1203/7`.
 fn knows_words(embedder: &dyn Embedder, query: &str) -> bool {
-    let characters = query.chars().filter(|character| character.is_alphanumeric()).count();
+    let characters = query.graphemes(true).filter(|grapheme| grapheme.chars().any(char::is_alphanumeric)).count();
     #[expect(clippy::cast_precision_loss, reason = "counts of characters")]
     let of_a_token = characters as f32 / embedder.count_tokens(query).max(1) as f32;
     characters == 0 || KNOWN_TOKEN_CHARACTERS.contains(&of_a_token)
