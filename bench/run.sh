@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | vectors | generate] (default: all). See bench/README.md.
+# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | vectors | lexical | chunking | generate] (default: all). See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,6 +12,9 @@ chroma="${CHROMADB:-1.5.9}"
 hnswlib="${HNSWLIB:-0.8.0}"
 faiss="${FAISS:-1.15.1}"
 usearch="${USEARCH:-2.26.6}"
+lancedb="${LANCEDB:-0.40.0}"
+bm25s="${BM25S:-0.3.16}"
+tantivy="${TANTIVY:-0.27.0}"
 onnxruntime=1.31.1 # as in models.toml
 models="${SIDENOTE_MODELS:-${XDG_DATA_HOME:-$HOME/.local/share}/sidenote/models}"
 
@@ -55,9 +58,27 @@ if wants vectors; then
     if [ -z "${VECTORS:-}" ]; then
         echo "vectors: SKIPPED, name the vectors files of a data folder's segments in VECTORS: 'DATA/vectors/*/vectors'" >&2
     else
-        environment vectors hnswlib "$hnswlib" "faiss-cpu==$faiss usearch==$usearch numpy"
+        environment vectors hnswlib "$hnswlib" "faiss-cpu==$faiss usearch==$usearch lancedb==$lancedb numpy"
         # shellcheck disable=SC2086 # a pattern
         "$cache/vectors/bin/python" bench/vectors.py --binary "$examples/vector_speed" $VECTORS
+    fi
+fi
+if wants lexical; then
+    if [ -z "${SIDENOTE_EVALDATA:-}" ]; then
+        echo "lexical: SKIPPED, name a folder with scifact and cranfield in the BEIR layout in SIDENOTE_EVALDATA" >&2
+    else
+        environment lexical bm25s "$bm25s" "tantivy==$tantivy PyStemmer numpy"
+        "$cache/lexical/bin/python" bench/lexical.py --binary "$examples/lexical_quality" \
+            "$SIDENOTE_EVALDATA/scifact" "$SIDENOTE_EVALDATA/cranfield"
+    fi
+fi
+if wants chunking; then
+    if [ -z "${SIDENOTE_EVALDATA:-}" ]; then
+        echo "chunking: SKIPPED, name a folder with chunking_eval in SIDENOTE_EVALDATA" >&2
+    else
+        cargo build --release --locked --workspace --bins >&2
+        environment limits onnxruntime "$onnxruntime" "tokenizers numpy"
+        "$cache/limits/bin/python" bench/chunking.py
     fi
 fi
 if wants generate; then

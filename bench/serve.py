@@ -8,15 +8,12 @@ connection that is kept. What HTTP adds is the time the client waits less the ti
 twenty searches a second are sent while one question after the other is answered.
 """
 import argparse
-import http.client
-import json
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
 
-from support.program import ROOT, SIDENOTE
+from support.program import ROOT, ingest, serving
 
 QUERIES = ["travel expenses", "rent of the depot", "who approves an invoice", "pump curve TR-65", "fault code E07"]
 
@@ -29,38 +26,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data or folder + "/data"
         if not arguments.data:
-            subprocess.run([SIDENOTE, "--data", data, "ingest", ROOT / "corpus", "-q"], check=True, stdout=subprocess.DEVNULL)
-        command = [SIDENOTE, "--data", data, "serve", "--port", "0", "--json"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
-            ready = json.loads(server.stdout.readline())
-            with open(ready["token_file"], encoding="utf-8") as file:
-                client = Client(ready["url"], file.read().strip())
+            ingest(data, ROOT / "corpus")
+        with serving(data) as client:
             measure(client, arguments.searches)
-        finally:
-            server.terminate()
-            server.wait()
-
-
-class Client:
-    """One connection that is kept."""
-
-    def __init__(self, url, token):
-        self.address, self.token = url.removeprefix("http://"), token
-        self.connection = http.client.HTTPConnection(self.address)
-
-    def again(self):
-        return Client("http://" + self.address, self.token)
-
-    def post(self, path, body):
-        headers = {"authorization": "Bearer " + self.token, "content-type": "application/json"}
-        begun = time.perf_counter()
-        self.connection.request("POST", path, json.dumps(body), headers)
-        response = self.connection.getresponse()
-        text = response.read()
-        waited = (time.perf_counter() - begun) * 1e3
-        assert response.status == 200, text
-        return waited, json.loads(text)
 
 
 def measure(client, searches):

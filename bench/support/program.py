@@ -1,8 +1,11 @@
 """The built program and the public sets, for the measurements of this folder."""
 
+import contextlib
+import http.client
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,3 +25,43 @@ def eval_retrieval(folder, *options):
     if run.returncode not in (0, 1):
         raise SystemExit(run.stdout + run.stderr)
     return json.loads(run.stdout)
+
+
+def ingest(data, files):
+    """Ingests files or a folder into a data folder."""
+    subprocess.run([SIDENOTE, "--data", data, "ingest", files, "-q"], check=True, stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def serving(data):
+    """A client of `sidenote serve` on a data folder."""
+    command = [SIDENOTE, "--data", data, "serve", "--port", "0", "--json"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        ready = json.loads(server.stdout.readline())
+        with open(ready["token_file"], encoding="utf-8") as file:
+            yield Client(ready["url"], file.read().strip())
+    finally:
+        server.terminate()
+        server.wait()
+
+
+class Client:
+    """One connection that is kept."""
+
+    def __init__(self, url, token):
+        self.address, self.token = url.removeprefix("http://"), token
+        self.connection = http.client.HTTPConnection(self.address)
+
+    def again(self):
+        return Client("http://" + self.address, self.token)
+
+    def post(self, path, body):
+        headers = {"authorization": "Bearer " + self.token, "content-type": "application/json"}
+        begun = time.perf_counter()
+        self.connection.request("POST", path, json.dumps(body), headers)
+        response = self.connection.getresponse()
+        text = response.read()
+        waited = (time.perf_counter() - begun) * 1e3
+        assert response.status == 200, text
+        return waited, json.loads(text)

@@ -13,13 +13,15 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is the measurement")]
 #![expect(clippy::unwrap_used, reason = "a measurement that meets bad data stops")]
 
-use std::path::Path;
 use std::time::Instant;
 
 use sidenote_index::{
     EmbeddingModelInfo, Filter, Fingerprint, Index, IndexOptions, NewChunk, NewDocument, Scored, VectorMode,
 };
 use sidenote_text::{Chunk, Format, Span};
+
+#[path = "../../../bench/support/files.rs"]
+mod files;
 
 const MODEL: &str = "synthetic";
 const CHUNKS_A_DOCUMENT: u32 = 100;
@@ -162,7 +164,7 @@ fn main() {
     }
     let result = serde_json::json!({
         "name": "sidenote", "exact_ms": exact_ms, "build_s": build_s, "open_s": open_s,
-        "mb": bytes_below(&folder.path().join("vectors")) as f64 / 1e6, "searches": searches,
+        "mb": files::bytes_below(&folder.path().join("vectors")) as f64 / 1e6, "searches": searches,
     });
     println!("{result}");
 }
@@ -173,14 +175,4 @@ fn search(index: &Index, queries: &[Vec<f32>]) -> (Vec<Vec<Scored>>, f64) {
     let search = |query: &Vec<f32>| index.search_dense(query, MODEL, NEIGHBOURS, &Filter::default()).unwrap();
     let found = queries.iter().map(search).collect();
     (found, begun.elapsed().as_secs_f64() * 1000.0 / queries.len() as f64)
-}
-
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    entries
-        .map(|entry| match entry.metadata().unwrap() {
-            metadata if metadata.is_dir() => bytes_below(&entry.path()),
-            metadata => metadata.len(),
-        })
-        .sum()
 }
