@@ -88,6 +88,25 @@ fn every_key_can_be_set_in_the_environment() {
 }
 
 #[test]
+fn an_empty_folder_in_the_environment_is_not_set_and_a_tilde_is_the_home_folder() {
+    let mut sandbox = Sandbox::new();
+    let folder = |sandbox: &Sandbox, key: &str| {
+        let (code, config) = sandbox.json(["config"]);
+        assert_eq!(code, 0, "{config}");
+        let settings = config["settings"].as_array().unwrap().clone();
+        settings.into_iter().find(|setting| setting["key"] == key).unwrap()["value"].as_str().unwrap().to_owned()
+    };
+    sandbox.set("SIDENOTE_PATHS_DATA", "");
+    sandbox.set("SIDENOTE_MODELS", "~/own/models");
+    assert!(folder(&sandbox, "paths.data").ends_with("/sidenote/data"));
+    assert_eq!(std::path::Path::new(&folder(&sandbox, "paths.models")), sandbox.path().join("own/models"));
+    // What suits one setting by itself suits it beside the others as they are.
+    sandbox.set("SIDENOTE_SEARCH_LIMIT", "500");
+    sandbox.set("SIDENOTE_CHUNK_MAX_TOKENS", "64");
+    assert_eq!(sandbox.run(["status"]).code, 0);
+}
+
+#[test]
 fn a_file_in_the_working_folder_is_not_read_and_one_in_the_config_home_is() {
     let sandbox = Sandbox::new();
     fs_err::write(sandbox.path().join("config.toml"), "[search]\nlimit = 3\n").unwrap();

@@ -28,6 +28,12 @@ fn a_changed_file_replaces_its_chunks_and_a_vanished_one_goes() {
     sandbox.ingest();
     sandbox.write("parking.txt", "Visitors park on the spaces 30 to 34 now. The barrier is gone.\n");
     fs_err::remove_file(sandbox.docs().join("kitchen.md")).unwrap();
+    // Another file in its place, of the same size and date.
+    let (old, new) = (sandbox.docs().join("travel.md"), sandbox.path().join("new"));
+    let modified = fs_err::metadata(&old).unwrap().modified().unwrap();
+    fs_err::copy(&old, &new).unwrap();
+    std::fs::File::options().write(true).open(&new).unwrap().set_modified(modified).unwrap();
+    fs_err::rename(&new, &old).unwrap();
     let listed = sandbox.json(["documents"]).1;
     let stale: Vec<&str> = listed["documents"]
         .as_array()
@@ -36,7 +42,7 @@ fn a_changed_file_replaces_its_chunks_and_a_vanished_one_goes() {
         .filter(|document| document["stale"] == true)
         .map(|document| document["path"].as_str().unwrap().rsplit('/').next().unwrap())
         .collect();
-    assert_eq!(stale, ["kitchen.md", "parking.txt"]);
+    assert_eq!(stale, ["kitchen.md", "parking.txt", "travel.md"]);
     let (code, report) = sandbox.json(["ingest", "docs"]);
     assert_eq!((code, counts(&report)), (0, [0, 1, 1, 1]));
     for (query, found) in [("4711", false), ("dishwasher", false), ("barrier", true)] {

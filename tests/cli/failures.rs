@@ -230,6 +230,35 @@ fn a_damaged_model_is_refused_without_taking_the_program_down() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_model_that_is_not_the_manifests_answers_nothing_and_embeds_nothing() {
+    let embedder = "all-minilm-l6-v2-int8";
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    models_without(&mut sandbox, embedder);
+    let folder = sandbox.path().join("models").join(embedder);
+    fs_err::create_dir_all(&folder).unwrap();
+    for name in ["model.onnx", "tokenizer.json"] {
+        let mut bytes = fs_err::read(models_folder().join(embedder).join(name)).unwrap();
+        if name == "model.onnx" {
+            // Somewhere among the weights: it still loads.
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0x11;
+        }
+        fs_err::write(folder.join(name), bytes).unwrap();
+    }
+    sandbox.write("new.md", "The depot has a second gate.\n");
+    for words in [&["search", "who approves?"][..], &["ingest", "docs"]] {
+        let error = error_of(&sandbox, words, 2, "damaged_model");
+        assert!(error["path"].as_str().unwrap().ends_with("model.onnx"), "{error:#}");
+        assert!(error["hint"].as_str().unwrap().contains("sidenote models"), "{error:#}");
+    }
+    sandbox.set("SIDENOTE_MODELS", models_folder());
+    assert_eq!(sandbox.json(["ingest", "docs"]).1["reembedded"], 0);
+}
+
 #[test]
 fn a_damaged_onnx_runtime_is_refused() {
     let Some(mut sandbox) = Sandbox::with_models() else { return };

@@ -1,6 +1,7 @@
 //! `sidenote serve`: the real binary on a real port, real clients, and those who should not get in.
 
 use std::{
+    collections::BTreeSet,
     io::{Read as _, Write as _},
     net::TcpStream,
     path::PathBuf,
@@ -48,8 +49,12 @@ impl Drop for Server {
 
 impl Server {
     fn start(sandbox: &Sandbox) -> Self {
+        Self::start_with(sandbox, &[])
+    }
+
+    fn start_with(sandbox: &Sandbox, words: &[&str]) -> Self {
         let mut child = sandbox
-            .command(["serve", "--port", "0", "--json"])
+            .command([words, &["serve", "--port", "0", "--json"]].concat())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -368,6 +373,26 @@ fn a_port_that_is_taken_is_said_to_be() {
     let run = sandbox.run(["serve", "--port", port]);
     assert_eq!(run.code, 2);
     assert!(run.stderr.contains("cannot listen on") && run.stderr.contains("--port"), "{run:?}");
+}
+
+#[test]
+fn requests_that_name_no_collection_mean_that_of_the_command_line() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.write("other/visits.md", "Visitors sign the book at the gate.\n");
+    assert_eq!(sandbox.run(["--collection", "site", "ingest", "docs/other"]).code, 0);
+    let server = Server::start_with(&sandbox, &["--collection", "site"]);
+    let collections = |reply: Reply, of: &str| -> BTreeSet<String> {
+        let reply = reply.json();
+        let documents = reply[of].as_array().unwrap().iter().map(|one| one.get("document").unwrap_or(one).clone());
+        documents.map(|document| document["collection"].as_str().unwrap().to_owned()).collect()
+    };
+    let site = BTreeSet::from(["site".to_owned()]);
+    assert_eq!(collections(server.ask("GET", "/api/v1/documents", None), "documents"), site);
+    let search = json!({"query": "who signs the book"});
+    assert_eq!(collections(server.ask("POST", "/api/v1/search", Some(&search)), "hits"), site);
+    let named = json!({"query": "who signs the book", "filter": {"collection": "default"}});
+    let found = collections(server.ask("POST", "/api/v1/search", Some(&named)), "hits");
+    assert_eq!(found, BTreeSet::from(["default".to_owned()]));
 }
 
 #[test]

@@ -172,9 +172,18 @@ impl Settings {
                 Failure::new("config", format!("configuration key `{key}` in the environment as `{name}`: {problem}"))
                     .hint(HINT)
             };
+            // `~/` is the home folder here too. A name that is not UTF-8 is taken as it is.
+            let folder = |key: &str| match value.to_str() {
+                Some(text) => PathBuf::from(expand(key, text, &surroundings.here, surroundings)),
+                None => surroundings.here.join(value),
+            };
+            if value.is_empty() && (name == "SIDENOTE_MODELS" || name.starts_with("SIDENOTE_PATHS_")) {
+                // Empty is not set, and not the working folder.
+                continue;
+            }
             if name == "SIDENOTE_MODELS" {
                 // The folder's short name; SIDENOTE_PATHS_MODELS, later in the alphabet, wins over it.
-                self.config.paths.models = surroundings.here.join(value);
+                self.config.paths.models = folder("paths.models");
                 self.sources.insert("paths.models".into(), Source::Environment);
                 continue;
             }
@@ -189,7 +198,7 @@ impl Settings {
                 continue;
             };
             if key.starts_with("paths.") {
-                let path = surroundings.here.join(value);
+                let path = folder(key);
                 if key == "paths.data" { self.config.paths.data = path } else { self.config.paths.models = path }
             } else {
                 let text = value.to_str().ok_or_else(|| refused(key, "the value is not UTF-8".into()))?;

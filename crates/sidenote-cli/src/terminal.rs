@@ -127,26 +127,6 @@ pub(crate) fn wrap(text: &str, column: usize, width: usize) -> Vec<String> {
     lines
 }
 
-/// A draft without its `[2]`: those number the passages that the model saw, and the notes get numbers of their own.
-fn without_labels(draft: &str) -> String {
-    let mut text = String::with_capacity(draft.len());
-    let mut rest = draft;
-    while let Some(open) = rest.find('[') {
-        let label = rest[open + 1..].find(']').map(|close| &rest[open + 1..open + 1 + close]);
-        match label {
-            Some(label) if !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.push_str(rest[..open].trim_end_matches(' '));
-                rest = &rest[open + label.len() + 2..];
-            }
-            _ => {
-                text.push_str(&rest[..=open]);
-                rest = &rest[open + 1..];
-            }
-        }
-    }
-    text + rest
-}
-
 /// An answer on a terminal: the draft stands dimmed behind the checked text and is redrawn, settled or taken back.
 pub(crate) struct Draft<W> {
     out: W,
@@ -215,7 +195,7 @@ impl<W: Write> Draft<W> {
     }
 
     fn redraw(&mut self, mut drawing: String) -> io::Result<()> {
-        let mut lines = wrap(&one_line(&without_labels(&self.draft)), self.column, self.terminal.width);
+        let mut lines = wrap(&one_line(&self.draft), self.column, self.terminal.width);
         // What has scrolled off the top could not be erased.
         lines.truncate(self.terminal.height.saturating_sub(2).max(1));
         self.drawn_rows = lines.len() - 1;
@@ -249,15 +229,6 @@ mod tests {
                     assert!(used <= width.max(2) || line.chars().count() == 1, "{width} {column} {lines:?}");
                 }
             }
-        }
-    }
-
-    #[test]
-    fn a_draft_shows_no_passage_numbers() {
-        for (draft, shown) in
-            [("14 days [2].", "14 days."), ("a [12][3] b [x] c[", "a b [x] c["), ("[1]", ""), ("[]ü[é]", "[]ü[é]")]
-        {
-            assert_eq!(without_labels(draft), shown);
         }
     }
 

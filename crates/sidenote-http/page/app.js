@@ -591,8 +591,7 @@ function hear(turn, name, data) {
 }
 
 function showDraft(turn, draft) {
-  // The model's own marks number the passages it was shown, not the notes.
-  turn.draft = draft.replace(/ ?\[\d+(?:, ?\d+)*\]/g, "");
+  turn.draft = draft;
   turn.draftText.textContent = turn.draft;
 }
 

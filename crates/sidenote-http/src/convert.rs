@@ -1,6 +1,6 @@
 //! From the engine's types to the wire's: the only place that knows both.
 
-use crate::wire;
+use crate::{print::to_json, wire};
 
 /// What the engine counts in `usize` is `u64` on the wire, the same on every platform.
 fn count(number: usize) -> u64 {
@@ -120,7 +120,7 @@ impl wire::AskEvent {
 
     /// What it says, as `data` has it.
     pub fn data(&self) -> serde_json::Value {
-        serde_json::to_value(self).map_or(serde_json::Value::Null, |mut event| event["data"].take())
+        to_json(self)["data"].take()
     }
 
     /// The event on the wire; `None` for a phase, which is the terminal's business alone.

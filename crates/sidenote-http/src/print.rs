@@ -18,6 +18,12 @@ pub fn to_safe_json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Stri
     String::from_utf8(line).map_err(serde::ser::Error::custom)
 }
 
+/// `value` as its JSON text has it. `serde_json::to_value` would write a number of 32 bits with the digits of 64, another one than
+/// the same value has where it is printed.
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> serde_json::Value {
+    serde_json::to_string(value).and_then(|text| serde_json::from_str(&text)).unwrap_or_default()
+}
+
 struct SafeFormatter;
 
 impl Formatter for SafeFormatter {

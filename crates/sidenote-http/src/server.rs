@@ -55,12 +55,15 @@ struct Inner {
     requests: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     roots: Vec<PathBuf>,
+    /// Of a request that names none.
+    collection: Option<String>,
 }
 
 impl Server {
     /// A server for clients that come to `address` and know `token`. Limits and folders are those of the engine's configuration,
-    /// section `serve`.
-    pub fn new(engine: Engine, address: SocketAddr, token: String) -> Self {
+    /// section `serve`. A request that names no collection means `collection`; without one, all of them, and `default` for what
+    /// is ingested.
+    pub fn new(engine: Engine, address: SocketAddr, token: String, collection: Option<String>) -> Self {
         let settings = engine.config().serve.clone();
         Self {
             inner: Arc::new(Inner {
@@ -70,6 +73,7 @@ impl Server {
                 requests: Arc::new(Semaphore::new(settings.max_requests)),
                 threads: Arc::new(Semaphore::new(settings.max_requests)),
                 roots: settings.roots.iter().map(PathBuf::from).collect(),
+                collection,
                 engine,
             }),
         }

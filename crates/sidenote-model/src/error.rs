@@ -119,7 +119,7 @@ impl ModelError {
                 Some("`sidenote models verify` checks the files, `sidenote models pull` fetches them again")
             }
             Self::CpuFeature { .. } => Some("build it on this machine: cargo build --release"),
-            Self::PromptTooLong { .. } => Some("ask a shorter question or raise `generation.context_tokens`"),
+            Self::PromptTooLong { .. } => Some("ask a shorter question or raise `llm.context_tokens`"),
             Self::Request(_)
             | Self::Template { .. }
             | Self::Embed { .. }

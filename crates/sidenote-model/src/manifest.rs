@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::ModelError;
-use crate::stamp::{Stamp, hash_file};
+use crate::stamp::{Stamp, file_sha256, hash_file};
 
 pub use crate::pull::{PullEvent, pull};
 
@@ -197,6 +197,21 @@ pub fn state(models_dir: &Path, entry: &ModelEntry) -> FileState {
         .map(|file| file_state(&entry.folder(models_dir).join(&file.path), file))
         .max()
         .unwrap_or(FileState::Missing)
+}
+
+/// Compares the sha256 of a model's files, as far as they are there, with the manifest's. A file is read again only where it changed
+/// since it was read last.
+///
+/// # Errors
+/// [`ModelError::Damaged`] for the first file that is another, [`ModelError::Io`] where one cannot be read.
+pub fn check(models_dir: &Path, entry: &ModelEntry) -> Result<(), ModelError> {
+    for file in &entry.files {
+        let path = entry.folder(models_dir).join(&file.path);
+        if path.is_file() && file_sha256(&path)? != file.sha256 {
+            return Err(ModelError::Damaged { path, reason: "its sha256 is not the manifest's".into() });
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn file_state(path: &Path, file: &FileEntry) -> FileState {

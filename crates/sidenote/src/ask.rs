@@ -156,7 +156,7 @@ impl Question<'_> {
             // One draft is shown as it comes; of the others the user sees what is settled.
             let mut silent = |_: AskEvent<'_>| ();
             let listener: &mut dyn FnMut(AskEvent<'_>) = if place == 0 { on_event } else { &mut silent };
-            drafts.push(self.generate(prompt, context.passages.len(), answer, listener)?);
+            drafts.push(self.generate(prompt, answer, listener)?);
         }
         for draft in &drafts {
             answer.draft.push_str(&draft.text);
@@ -276,7 +276,6 @@ impl Question<'_> {
     fn generate(
         &self,
         prompt: Prompt,
-        passages: usize,
         answer: &mut Answer,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<Generation, Error> {
@@ -294,7 +293,7 @@ impl Question<'_> {
             sampling,
             cancel: self.cancel.clone(),
         };
-        let mut filter = LabelFilter::new(passages);
+        let mut filter = LabelFilter::default();
         let mut first_token = None;
         let generation = self.generator.generate(&request, &mut |piece| {
             first_token.get_or_insert_with(|| milliseconds(self.asked));

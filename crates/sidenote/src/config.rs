@@ -232,12 +232,15 @@ pub struct Search {
     pub mode: SearchMode,
     /// Hits shown, 1 to 1,000.
     pub limit: usize,
-    /// Candidates that each leg hands to fusion, `limit` to 10,000.
+    /// Candidates that each leg hands to fusion, 1 to 10,000; never fewer than hits are asked for.
     pub candidates: usize,
     /// How the two rankings become one.
     pub fusion: Fusion,
     /// Weight of the BM25 leg, 0 to 1; the vectors have the rest. 0 or 1 leaves one leg out.
     pub lexical_weight: f32,
+    /// How far the vectors look towards what a first ranking finds, 0 to 2; 0 looks for the query alone. Costs a search of the
+    /// vectors, some milliseconds.
+    pub feedback: f32,
     /// Best hits of a hybrid search that are read again sentence by sentence and put in a better order, 0 to 100; 0 leaves
     /// the order of fusion. Thirty take about a quarter of a second on two cores.
     pub rerank_depth: usize,
@@ -251,6 +254,7 @@ impl Default for Search {
             candidates: 200,
             fusion: Fusion::MinMax,
             lexical_weight: 0.5,
+            feedback: 0.2,
             rerank_depth: 30,
         }
     }
@@ -361,13 +365,14 @@ impl Config {
         check_globs("ingest.include", &self.ingest.include)?;
         check_globs("ingest.exclude", &self.ingest.exclude)?;
         range("chunk.max_tokens", self.chunk.max_tokens, 32, 8_192)?;
-        range("chunk.max_prefix_tokens", self.chunk.max_prefix_tokens, 0, self.chunk.max_tokens / 2)?;
+        range("chunk.max_prefix_tokens", self.chunk.max_prefix_tokens, 0, 4_096)?;
         range("index.hnsw_min_vectors", self.index.hnsw_min_vectors, 1, usize::MAX)?;
         range("index.ef_search", self.index.ef_search, 1, 10_000)?;
         range("embed.workers", self.embed.workers, 0, 64)?;
         range("search.limit", self.search.limit, 1, 1_000)?;
-        range("search.candidates", self.search.candidates, self.search.limit, 10_000)?;
+        range("search.candidates", self.search.candidates, 1, 10_000)?;
         range("search.lexical_weight", self.search.lexical_weight, 0.0, 1.0)?;
+        range("search.feedback", self.search.feedback, 0.0, 2.0)?;
         range("search.rerank_depth", self.search.rerank_depth, 0, 100)?;
         range("answer.passages", self.answer.passages, 1, 50)?;
         range("answer.drafts", self.answer.drafts, 1, 2)?;

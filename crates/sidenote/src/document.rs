@@ -8,7 +8,10 @@ use std::{
 use sidenote_index::{DocumentId, Index, StoredDocument};
 use sidenote_text::Span;
 
-use crate::{error::Error, walk::mtime_ns};
+use crate::{
+    error::Error,
+    walk::{inode, mtime_ns},
+};
 
 /// A document as hits, citations and lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +66,8 @@ impl Document {
 impl From<StoredDocument> for Document {
     fn from(stored: StoredDocument) -> Self {
         let stale = fs_err::metadata(&stored.path).map_or(true, |metadata| {
-            metadata.len() != stored.fingerprint.size
+            let known = &stored.fingerprint;
+            (metadata.len(), inode(&metadata)) != (known.size, known.inode)
                 || Some(mtime_ns(&metadata) / 1_000_000) != stored.modified_unix_ms
         });
         Self {

@@ -1,50 +1,40 @@
 //! What the model writes, and the passage numbers in it.
 //!
-//! A draft is text with labels such as `[2]`. [`LabelFilter`] lets a draft through as it comes and holds labels back
-//! until they are whole, so that a number that does not exist is never shown. [`parse`] takes the finished draft apart.
+//! A draft is text with labels such as `[2]`. [`LabelFilter`] lets a draft through as it comes, without them: they number the
+//! passages of the prompt, and notes have numbers of their own. [`parse`] takes the finished draft apart.
 
 use sidenote_text::sentences;
 
 /// Longest label held back while it is incomplete, in bytes. No passage list of a prompt is near as long.
 const MAX_LABEL_BYTES: usize = 256;
 
-/// Passes a draft on piece by piece, without labels that name no passage.
-#[derive(Debug)]
+/// Passes a draft on piece by piece, without labels.
+#[derive(Debug, Default)]
 pub(crate) struct LabelFilter {
-    passages: usize,
     held: String,
 }
 
 impl LabelFilter {
-    /// A filter that knows the passages `1..=passages`.
-    pub(crate) fn new(passages: usize) -> Self {
-        Self { passages, held: String::new() }
-    }
-
-    /// Takes the next piece; gives what can be shown now.
+    /// Takes the next piece; gives what can be shown now. Spaces are held back too: a label takes them along.
     pub(crate) fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);
         let mut shown = String::new();
         loop {
-            let Some(open) = self.held.find('[') else {
-                shown.push_str(&self.held);
-                self.held.clear();
-                return shown;
-            };
-            shown.push_str(&self.held[..open]);
-            self.held.drain(..open);
-            let next = self.held[1..].find(['[', ']']).map(|next| next + 1);
+            let open = self.held.find('[');
+            let begin = self.held[..open.unwrap_or(self.held.len())].trim_end_matches(' ').len();
+            shown.extend(self.held.drain(..begin));
+            let Some(open) = open.map(|open| open - begin) else { return shown };
+            let next = self.held[open + 1..].find(['[', ']']).map(|next| open + 1 + next);
             match next {
                 Some(close) if self.held[close..].starts_with(']') => {
                     let label: String = self.held.drain(..=close).collect();
-                    shown.push_str(&self.keep(&label));
+                    if numbers(&label[open..]).is_none() {
+                        shown.push_str(&label);
+                    }
                 }
-                None if may_become_label(&self.held) => return shown,
+                None if may_become_label(&self.held[open..]) => return shown,
                 // What opens another bracket, or holds other characters, is text.
-                Some(_) | None => {
-                    shown.push('[');
-                    self.held.drain(..1);
-                }
+                Some(_) | None => shown.extend(self.held.drain(..=open)),
             }
         }
     }
@@ -52,18 +42,7 @@ impl LabelFilter {
     /// Gives what is left at the end of the draft.
     pub(crate) fn finish(&mut self) -> String {
         let held = std::mem::take(&mut self.held);
-        if may_become_label(&held) { String::new() } else { held }
-    }
-
-    fn keep(&self, label: &str) -> String {
-        match numbers(label) {
-            None => label.to_owned(),
-            Some(numbers) => numbers
-                .into_iter()
-                .filter(|n| (1..=self.passages).contains(n))
-                .map(|n| format!("[{n}]"))
-                .collect::<String>(),
-        }
+        if may_become_label(held.trim_start_matches(' ')) { String::new() } else { held }
     }
 }
 
@@ -173,28 +152,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn filter(pieces: &[&str], passages: usize) -> String {
-        let mut filter = LabelFilter::new(passages);
+    fn filter(pieces: &[&str]) -> String {
+        let mut filter = LabelFilter::default();
         let mut shown: String = pieces.iter().map(|piece| filter.push(piece)).collect();
         shown.push_str(&filter.finish());
         shown
     }
 
     #[test]
-    fn a_number_that_names_no_passage_is_never_shown() {
-        assert_eq!(filter(&["14 days ", "[", "2", "]"], 3), "14 days [2]");
-        assert_eq!(filter(&["14 days ", "[", "9", "]."], 3), "14 days .");
-        assert_eq!(filter(&["a [1, 9] b [0]"], 3), "a [1] b ");
-        assert_eq!(filter(&["cut off [1"], 3), "cut off ");
-        assert_eq!(filter(&["a [9, 10, 11, 12, ", "13, 14, 15, 16, 17", ", 2] b"], 3), "a [2] b");
-        assert_eq!(filter(&["a [Passage ", "7] b [pass", "age 2]"], 3), "a  b [2]");
+    fn numbers_of_passages_are_not_shown() {
+        assert_eq!(filter(&["14 days", " [", "2", "]."]), "14 days.");
+        assert_eq!(filter(&["14 days ", "[2", "] ago"]), "14 days ago");
+        assert_eq!(filter(&["14 days [2]."]), "14 days.");
+        assert_eq!(filter(&["a [1, 9] b [0]"]), "a b");
+        assert_eq!(filter(&["cut off [1"]), "cut off");
+        assert_eq!(filter(&["a [9, 10, 11, 12, ", "13, 14, 15, 16, 17", ", 2] b"]), "a b");
+        assert_eq!(filter(&["a [Passage ", "7] b [pass", "age 2]"]), "a b");
     }
 
     #[test]
     fn brackets_that_are_no_label_are_text() {
-        assert_eq!(filter(&["see [annex A] and arr[", "i]"], 3), "see [annex A] and arr[i]");
-        assert_eq!(filter(&["a [b [9] c]"], 3), "a [b  c]");
-        assert_eq!(filter(&["an open [bracket that goes on for long"], 3), "an open [bracket that goes on for long");
+        assert_eq!(filter(&["see [annex A] and arr[", "i]"]), "see [annex A] and arr[i]");
+        assert_eq!(filter(&["a [b [9] c]"]), "a [b c]");
+        assert_eq!(filter(&["an open [bracket that goes on for long"]), "an open [bracket that goes on for long");
     }
 
     #[test]
@@ -226,8 +206,8 @@ mod tests {
         #[test]
         fn pieces_do_not_matter_and_no_invented_number_passes(text in "[a-z \\[\\]0-9,.]{0,60}", cut in 0_usize..60, passages in 0_usize..5) {
             let cut = cut.min(text.len());
-            let whole = filter(&[&text], passages);
-            prop_assert_eq!(&filter(&[&text[..cut], &text[cut..]], passages), &whole);
+            let whole = filter(&[&text]);
+            prop_assert_eq!(&filter(&[&text[..cut], &text[cut..]]), &whole);
             for sentence in parse(&text, passages) {
                 prop_assert!(sentence.labels.iter().all(|n| (1..=passages).contains(n)));
             }

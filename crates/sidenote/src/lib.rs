@@ -39,6 +39,7 @@ mod error;
 mod estimate;
 mod eval;
 mod evidence;
+mod feedback;
 mod filter;
 mod fuse;
 mod ingest;

@@ -11,7 +11,7 @@ use std::{
 use sidenote_index::EmbeddingModelInfo;
 use sidenote_model::{
     Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxEmbedder, OnnxModelPaths,
-    RememberingEmbedder,
+    RememberingEmbedder, manifest,
 };
 
 use crate::{config::Config, error::Error, worker};
@@ -22,15 +22,18 @@ const RUNTIME_FILE: &str = if cfg!(target_os = "macos") { "libonnxruntime.dylib"
 /// The configured embedding model.
 pub(crate) fn load_embedder(config: &Config) -> Result<Arc<dyn Embedder>, Error> {
     let name = &config.models.embedder;
+    check(config, name)?;
     load_embedder_from(config, &located(config, name), shown_name(name))
 }
 
 /// An embedding model of the models folder, whatever the configuration names.
 pub(crate) fn load_embedder_named(config: &Config, name: &str) -> Result<Arc<dyn Embedder>, Error> {
+    check(config, name)?;
     load_embedder_from(config, &config.paths.models.join(name), name.to_owned())
 }
 
 fn load_embedder_from(config: &Config, folder: &Path, name: String) -> Result<Arc<dyn Embedder>, Error> {
+    check(config, &config.models.runtime)?;
     let paths = OnnxModelPaths {
         model: folder.join("model.onnx"),
         tokenizer: folder.join("tokenizer.json"),
@@ -47,6 +50,7 @@ pub(crate) fn states_folder(config: &Config) -> PathBuf {
 }
 
 pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Error> {
+    check(config, &config.models.generator)?;
     let mut path = located(config, &config.models.generator);
     if path.is_dir() || !is_path(&config.models.generator) {
         path.push("model.gguf");
@@ -86,6 +90,17 @@ fn runtime(config: &Config) -> PathBuf {
         .collect();
     libraries.sort();
     libraries.pop().unwrap_or_else(|| path.join(RUNTIME_FILE))
+}
+
+/// A model of the manifest has to be what the manifest says: a damaged one would answer, or embed, in its way. One by a path of the
+/// user's own is what it is.
+fn check(config: &Config, value: &str) -> Result<(), Error> {
+    if !is_path(value)
+        && let Some(entry) = manifest::Manifest::built_in()?.find(value)
+    {
+        manifest::check(&config.paths.models, entry)?;
+    }
+    Ok(())
 }
 
 /// Whether the value is a path of the user's own and not a name of the manifest.

@@ -197,9 +197,11 @@ pub(crate) fn cut(document: &Document, counter: &Counter<'_>, options: &ChunkOpt
 
 /// How documents are cut for an embedder.
 pub(crate) fn chunk_options(config: &Config, embedder: &dyn Embedder) -> ChunkOptions {
+    let max_tokens = config.chunk.max_tokens.min(embedder.info().max_tokens);
     ChunkOptions {
-        max_tokens: config.chunk.max_tokens.min(embedder.info().max_tokens),
-        max_prefix_tokens: config.chunk.max_prefix_tokens,
+        max_tokens,
+        // The text itself is to have half of it at least.
+        max_prefix_tokens: config.chunk.max_prefix_tokens.min(max_tokens / 2),
         special_tokens: embedder.info().special_tokens,
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     document::Document,
     error::Error,
     evidence::{Sentence, sentences_of},
+    feedback,
     fuse::{Leg, fuse_scores},
     known_names::KnownNames,
     passage,
@@ -184,11 +185,12 @@ pub(crate) fn retrieve(
     let rerank_depth = if request.mode == SearchMode::Hybrid && knows_words { settings.rerank_depth } else { 0 };
     let candidates = settings.candidates.max(request.limit).max(rerank_depth);
 
+    let mut vector = Vec::new();
     let dense = match embedder.filter(|_| request.mode != SearchMode::Lexical) {
         Some(embedder) if !readable.trim().is_empty() => {
             let started = Instant::now();
-            let vector = embedder.embed(&[readable])?.pop();
-            let vector = vector.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
+            let embedded = embedder.embed(&[readable])?.pop();
+            vector = embedded.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
             timings.embed = milliseconds(started);
             let started = Instant::now();
             let found = index.search_dense(&vector, &embedder.info().name, candidates, filter)?;
@@ -213,9 +215,23 @@ pub(crate) fn retrieve(
         SearchMode::Lexical => (1.0, 0.0),
         SearchMode::Dense => (0.0, 1.0),
     };
-    let legs =
-        [Leg { scores: &lexical_scores, weight: lexical_weight }, Leg { scores: &dense_scores, weight: dense_weight }];
-    let mut fused = fuse_scores(&legs, settings.fusion);
+    let fuse = |dense_scores: &[(ChunkId, f32)]| {
+        let lexical = Leg { scores: &lexical_scores, weight: lexical_weight };
+        fuse_scores(&[lexical, Leg { scores: dense_scores, weight: dense_weight }], settings.fusion)
+    };
+    let mut fused = fuse(&dense_scores);
+    if let Some(embedder) = embedder.filter(|_| request.mode == SearchMode::Hybrid && knows_words)
+        && settings.feedback > 0.0
+        && !dense.is_empty()
+    {
+        let started = Instant::now();
+        let model = &embedder.info().name;
+        let first = &fused[..fused.len().min(feedback::PASSAGES)];
+        let vectors = index.vectors(&first.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>(), model)?;
+        let moved = feedback::moved(&vector, first, &vectors, settings.feedback);
+        fused = fuse(&scores(&index.search_dense(&moved, model, candidates, filter)?));
+        timings.dense += milliseconds(started);
+    }
     best_of_legs_first(&mut fused, [&lexical, &dense], rerank_depth);
     fused.truncate(request.limit.max(rerank_depth));
 

@@ -156,7 +156,7 @@ pub(crate) fn mtime_ns(metadata: &std::fs::Metadata) -> i64 {
     }
 }
 
-fn inode(metadata: &std::fs::Metadata) -> u64 {
+pub(crate) fn inode(metadata: &std::fs::Metadata) -> u64 {
     #[cfg(unix)]
     return std::os::unix::fs::MetadataExt::ino(metadata);
     #[cfg(not(unix))]

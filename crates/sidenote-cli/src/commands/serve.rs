@@ -45,7 +45,7 @@ async fn serve(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
     let address = listener.local_addr()?;
     let engine = session.engine()?;
     let (token, token_file) = token(&engine)?;
-    let server = Server::new(engine, address, token);
+    let server = Server::new(engine, address, token, session.collection.clone());
     announce(session, &address, server.page_link()?, &token_file)?;
     let stop = async {
         while !session.cancel.is_cancelled() {

@@ -37,7 +37,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
-    Server,
+    Inner, Server,
     body::Body,
     door, openai, page,
     problem::Refusal,
@@ -275,7 +275,8 @@ async fn link(State(server): State<Server>) -> Result<Json<PageLink>, Refusal> {
 }
 
 async fn status(State(server): State<Server>) -> Result<Json<Status>, Refusal> {
-    Ok(Json((&blocking(&server, |engine| engine.status(None)).await?).into()))
+    let collection = server.inner.collection.clone();
+    Ok(Json((&blocking(&server, move |engine| engine.status(collection.as_deref())).await?).into()))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -289,7 +290,8 @@ async fn documents(
     State(server): State<Server>,
     Asked(asked): Asked<OfCollection>,
 ) -> Result<Json<DocumentList>, Refusal> {
-    let documents = blocking(&server, move |engine| engine.documents(asked.collection.as_deref())).await?;
+    let collection = asked.collection.or_else(|| server.inner.collection.clone());
+    let documents = blocking(&server, move |engine| engine.documents(collection.as_deref())).await?;
     Ok(Json(DocumentList { documents: documents.iter().map(Into::into).collect() }))
 }
 
@@ -350,12 +352,13 @@ async fn search(State(server): State<Server>, Body(body): Body<SearchBody>) -> R
         Some("dense") => SearchMode::Dense,
         Some(other) => return Err(Refusal::field("mode", &format!("`{other}` is none of hybrid, lexical, dense"))),
     };
-    let request = SearchRequest { limit, mode, filter: filter_of(body.filter)?, ..SearchRequest::new(body.query) };
+    let request =
+        SearchRequest { limit, mode, filter: filter_of(&server, body.filter)?, ..SearchRequest::new(body.query) };
     let report = blocking(&server, move |engine| engine.search(&request)).await?;
     Ok(Json((&report).into()))
 }
 
-pub(super) fn filter_of(body: Option<FilterBody>) -> Result<Filter, Refusal> {
+pub(super) fn filter_of(server: &Server, body: Option<FilterBody>) -> Result<Filter, Refusal> {
     let body = body.unwrap_or_default();
     let day = |name: &str, text: Option<String>| {
         text.map(|text| start_of_day(&text)).transpose().map_err(|problem| Refusal::field(name, &problem))
@@ -363,7 +366,7 @@ pub(super) fn filter_of(body: Option<FilterBody>) -> Result<Filter, Refusal> {
     let languages = body.languages.iter().map(|code| language_code(code)).collect::<Result<_, _>>();
     let formats = body.formats.iter().map(|name| format_named(name)).collect::<Result<_, _>>();
     Ok(Filter {
-        collection: body.collection,
+        collection: body.collection.or_else(|| server.inner.collection.clone()),
         path_prefix: body.under.map(|path| under(&path)).transpose()?,
         languages: languages.map_err(|problem| Refusal::field("languages", &problem))?,
         formats: formats.map_err(|problem| Refusal::field("formats", &problem))?,
@@ -385,7 +388,7 @@ async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<
         return Err(Refusal::field("question", "it is empty"));
     }
     let request = AskRequest {
-        filter: filter_of(body.filter)?,
+        filter: filter_of(&server, body.filter)?,
         max_tokens: max_tokens("max_tokens", body.max_tokens)?,
         seed: body.seed,
         ..AskRequest::new(body.question)
@@ -479,7 +482,11 @@ pub(super) enum Told<'a> {
 async fn start_ingest(State(server): State<Server>, Body(body): Body<IngestBody>) -> Result<Response, Refusal> {
     let jobs = server.clone();
     // Looking at paths takes a moment on a slow disk.
-    let started = blocking(&server, move |engine| Ok(jobs.inner.jobs.start(engine, &jobs.inner.roots, body))).await?;
+    let started = blocking(&server, move |engine| {
+        let Inner { roots, collection, .. } = &*jobs.inner;
+        Ok(jobs.inner.jobs.start(engine, roots, collection.as_deref(), body))
+    })
+    .await?;
     let job = started?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }

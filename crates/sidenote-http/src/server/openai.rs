@@ -42,7 +42,10 @@ use super::{
     problem::Refusal,
     questions::Admitted,
 };
-use crate::wire::{self, FilterBody};
+use crate::{
+    print::to_json,
+    wire::{self, FilterBody},
+};
 
 /// Answers from the documents.
 const GROUNDED: &str = "sidenote";
@@ -326,7 +329,7 @@ async fn chat(State(server): State<Server>, body: Result<Body<ChatRequest>, Refu
             if question.trim().is_empty() {
                 return Err(Refusal::field("messages", "there is no question of the user among them").into());
             }
-            let filter = filter_of(request.filter)?;
+            let filter = filter_of(&server, request.filter)?;
             let request = AskRequest { filter, max_tokens, seed, ..AskRequest::new(question) };
             grounded(&server, request, streams, with_usage).await
         }
@@ -364,7 +367,7 @@ async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usag
         });
         let tokens = answer.tokens;
         let mut whole = head.whole(message, "stop", &usage(tokens.prompt, tokens.generated, tokens.reused));
-        whole[GROUNDED] = json!(wire::Answer::from(&answer));
+        whole[GROUNDED] = to_json(&wire::Answer::from(&answer));
         return Ok(Json(whole).into_response());
     }
     let (sender, receiver) = unbounded_channel();
@@ -382,7 +385,7 @@ async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usag
                 send(&sender, None, &head.chunk(&json!({"content": unsaid(answer)}), None));
             }
             let mut last = head.chunk(&json!({"annotations": annotations(answer)}), Some("stop"));
-            last[GROUNDED] = json!(wire::Answer::from(*answer));
+            last[GROUNDED] = to_json(&wire::Answer::from(*answer));
             send(&sender, None, &last);
             if with_usage {
                 let tokens = answer.tokens;
