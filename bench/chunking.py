@@ -14,18 +14,16 @@ Wants `sidenote` built, its models, SIDENOTE_EVALDATA, and the Python package `t
 
 import argparse
 import json
-import os
 import random
 import tempfile
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from support.program import ingest, public_set, serving
+from support.program import EMBEDDER, ingest, public_set, serving
 
 PASSAGES = 5
 WINDOW = 256
-MODELS = Path(os.environ.get("SIDENOTE_MODELS", Path.home() / ".local/share/sidenote/models"))
 
 
 def main():
@@ -36,7 +34,7 @@ def main():
     documents = {row["_id"]: row["text"] for row in rows(source / "corpus.jsonl")}
     queries = random.Random(1).sample(rows(source / "queries.jsonl"), options.take)
     home = {query: document for query, document, _ in map(str.split, (source / "qrels.tsv").read_text().splitlines()[1:])}
-    tokenizer = Tokenizer.from_file(str(MODELS / "all-minilm-l6-v2-int8" / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(EMBEDDER / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokens = {name: tokenizer.encode(text, add_special_tokens=False).offsets for name, text in documents.items()}

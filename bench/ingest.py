@@ -26,6 +26,8 @@ import sys
 import tempfile
 import time
 
+from support.program import EMBEDDER, measured
+
 # Rest between two measurements.
 REST_SECONDS = 1
 
@@ -100,22 +102,15 @@ class Side:
 
 def run(command):
     time.sleep(REST_SECONDS)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return measured(command)
 
 
 def compare(options, folder):
     made = run([options.binary, "prepare", options.corpus, folder, "--documents", str(options.documents)])
     print(made["machine"])
     print(f"{made['documents']} documents, {made['bytes'] / 1e6:.1f} MB, {made['chunks']} chunks, {made['tokens']} tokens")
-    models = os.environ.get("SIDENOTE_MODELS") or os.path.join(
-        os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "sidenote/models"
-    )
-    model = os.path.join(models, "all-minilm-l6-v2-int8")
-    python = [sys.executable, os.path.abspath(__file__), "--model", model + "/model.onnx"]
-    python += ["--tokenizer", model + "/tokenizer.json", "--peer"]
+    python = [sys.executable, os.path.abspath(__file__), "--model", str(EMBEDDER / "model.onnx")]
+    python += ["--tokenizer", str(EMBEDDER / "tokenizer.json"), "--peer"]
     whole = Side("sidenote, whole ingest", [options.binary, "whole", folder], "data")
     others = [
         Side("sidenote's embedder alone", [options.binary, "embed", folder], "none"),

@@ -14,10 +14,10 @@ import json
 import math
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import time
+
+from support.program import bytes_at, measured
 
 DEPTH = 100
 
@@ -94,10 +94,6 @@ def ndcg(found, relevant):
     return discounted([relevant.get(document, 0) for document in found]) / discounted(sorted(relevant.values(), reverse=True))
 
 
-def bytes_below(folder):
-    return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names)
-
-
 def measure(peer, ids, texts, queries, relevant):
     with tempfile.TemporaryDirectory(prefix="sidenote-bench-") as folder:
         begun = time.perf_counter()
@@ -115,17 +111,10 @@ def measure(peer, ids, texts, queries, relevant):
             "name": peer.name,
             "build_s": build,
             "open_s": opened,
-            "mb": bytes_below(index.folder) / 1e6,
+            "mb": bytes_at(index.folder) / 1e6,
             "ms": 1000 * seconds / len(queries),
             "ndcg": sum(gains) / len(gains),
         }
-
-
-def ours(binary, folder):
-    done = subprocess.run([binary, folder], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{binary} {folder} ended with {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():
@@ -139,7 +128,7 @@ def main():
     for folder in options.folders:
         name = os.path.basename(os.path.normpath(folder))
         ids, texts, queries, relevant = read_set(folder)
-        results = [ours(options.binary, folder), *(measure(peer, ids, texts, queries, relevant) for peer in (Bm25s, Tantivy))]
+        results = [measured([options.binary, folder]), *(measure(peer, ids, texts, queries, relevant) for peer in (Bm25s, Tantivy))]
         for result in results:
             cells = [f"{result['build_s']:.1f}", f"{result['open_s']:.3f}", f"{result['mb']:.1f}", f"{result['ms']:.2f}"]
             print("| " + " | ".join([name, result["name"], *cells, f"{result['ndcg']:.3f}"]) + " |", flush=True)

@@ -4,16 +4,16 @@
 
 The files are those of a data folder's sealed segments: vectors of text. 200 of them are taken out and asked for. All build with 16
 links and 128 candidates, in one thread, and answer one query after the other with 10 neighbours. hnswlib, faiss and usearch search a
-bare index; lancedb its table on the disk, by numbers of 8 bits, and compares twice as many as asked for again in full. sidenote's time has everything that a search by vector does, the look whether the database has changed included. Recall is
-measured against comparing every vector. Building ends with the index on the disk. Where `--count` asks for more vectors than there are, the others are neighbours of
-these, which sidenote's side makes and the peers then do without: only sidenote is measured.
+bare index; lancedb its table on the disk, by numbers of 8 bits, and compares twice as many as asked for again in full.
+sidenote's time has everything that a search by vector does, the look whether the database has changed included. Recall is
+measured against comparing every vector. Building ends with the index on the disk. Where `--count` asks for more vectors than
+there are, the others are neighbours of these, which sidenote's side makes and the peers then do without: only sidenote is
+measured.
 """
 
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 
@@ -21,6 +21,8 @@ import time
 os.environ.update(LANCE_CPU_THREADS="1", LANCE_LOG="error", RUST_LOG="error")
 
 import numpy
+
+from support.program import bytes_at, measured
 
 QUERIES = 200
 NEIGHBOURS = 10
@@ -120,7 +122,7 @@ class Lancedb:
         import lancedb
         import pyarrow
 
-        self.connect = lambda path: lancedb.connect(path)
+        self.connect = lancedb.connect
         dimensions = vectors.shape[1]
         numbers = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), dimensions)
         places = pyarrow.array(range(len(vectors)))
@@ -138,11 +140,6 @@ class Lancedb:
     def search(self, query):
         found = self.table.search(query).distance_type("dot").ef(self.width).refine_factor(2).limit(NEIGHBOURS)
         return found.select(["place", "_distance"]).to_arrow()["place"].to_pylist()
-
-
-def bytes_at(path):
-    files = [os.path.join(at, name) for at, _, names in os.walk(path) for name in names] or [path]
-    return sum(map(os.path.getsize, files))
 
 
 def measure(peer, vectors, queries, expected, folder):
@@ -165,14 +162,6 @@ def measure(peer, vectors, queries, expected, folder):
     return {"name": peer.name, "build_s": build, "open_s": opened, "mb": bytes_at(path) / 1e6, "searches": searches}
 
 
-def ours(binary, count, dimensions, files):
-    words = [binary, str(count), str(dimensions), *files]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(words[:3])} ... ended with {done.returncode}")
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True)
@@ -183,7 +172,7 @@ def main():
     parts = [numpy.fromfile(file, dtype="<f4").reshape(-1, options.dimensions) for file in options.files]
     vectors, queries = divide(numpy.concatenate(parts))
     count = options.count or len(vectors)
-    results = [ours(options.binary, count, options.dimensions, options.files)]
+    results = [measured([options.binary, str(count), str(options.dimensions), *options.files])]
     if count <= len(vectors):
         vectors = numpy.ascontiguousarray(vectors[:count])
         scores = queries @ vectors.T

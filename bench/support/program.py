@@ -5,11 +5,18 @@ import http.client
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDENOTE = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/sidenote/target")) / "release/sidenote"
+
+MODELS = Path(
+    os.environ.get("SIDENOTE_MODELS")
+    or Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share", "sidenote/models")
+)
+EMBEDDER = MODELS / "all-minilm-l6-v2-int8"
 
 
 def public_set(name):
@@ -25,6 +32,20 @@ def eval_retrieval(folder, *options):
     if run.returncode not in (0, 1):
         raise SystemExit(run.stdout + run.stderr)
     return json.loads(run.stdout)
+
+
+def measured(command):
+    """What an example measured: the last line that it prints, which is JSON."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command[:3])} ended with {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def bytes_at(path):
+    """Bytes of a file, or of all files below a folder."""
+    files = [os.path.join(at, name) for at, _, names in os.walk(path) for name in names] or [path]
+    return sum(map(os.path.getsize, files))
 
 
 def ingest(data, files):

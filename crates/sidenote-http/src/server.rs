@@ -79,6 +79,11 @@ impl Server {
         }
     }
 
+    /// The collection that a request means which names this one, or none.
+    fn collection_of(&self, named: Option<String>) -> Option<String> {
+        named.or_else(|| self.inner.collection.clone())
+    }
+
     /// The address of the page, with a code that opens it once.
     ///
     /// # Errors

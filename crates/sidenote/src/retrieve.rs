@@ -185,19 +185,24 @@ pub(crate) fn retrieve(
     let rerank_depth = if request.mode == SearchMode::Hybrid && knows_words { settings.rerank_depth } else { 0 };
     let candidates = settings.candidates.max(request.limit).max(rerank_depth);
 
-    let mut vector = Vec::new();
-    let dense = match embedder.filter(|_| request.mode != SearchMode::Lexical) {
+    let asked = match embedder.filter(|_| request.mode != SearchMode::Lexical) {
         Some(embedder) if !readable.trim().is_empty() => {
             let started = Instant::now();
-            let embedded = embedder.embed(&[readable])?.pop();
-            vector = embedded.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
+            let vector = embedder.embed(&[readable])?.pop();
+            let vector = vector.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
             timings.embed = milliseconds(started);
+            Some((&embedder.info().name, vector))
+        }
+        _ => None,
+    };
+    let dense = match &asked {
+        Some((model, vector)) => {
             let started = Instant::now();
-            let found = index.search_dense(&vector, &embedder.info().name, candidates, filter)?;
+            let found = index.search_dense(vector, model, candidates, filter)?;
             timings.dense = milliseconds(started);
             found
         }
-        _ => Vec::new(),
+        None => Vec::new(),
     };
     let lexical = if request.mode == SearchMode::Dense {
         Vec::new()
@@ -220,15 +225,16 @@ pub(crate) fn retrieve(
         fuse_scores(&[lexical, Leg { scores: dense_scores, weight: dense_weight }], settings.fusion)
     };
     let mut fused = fuse(&dense_scores);
-    if let Some(embedder) = embedder.filter(|_| request.mode == SearchMode::Hybrid && knows_words)
+    if let Some((model, vector)) = &asked
+        && request.mode == SearchMode::Hybrid
+        && knows_words
         && settings.feedback > 0.0
         && !dense.is_empty()
     {
         let started = Instant::now();
-        let model = &embedder.info().name;
         let first = &fused[..fused.len().min(feedback::PASSAGES)];
         let vectors = index.vectors(&first.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>(), model)?;
-        let moved = feedback::moved(&vector, first, &vectors, settings.feedback);
+        let moved = feedback::moved(vector, first, &vectors, settings.feedback);
         fused = fuse(&scores(&index.search_dense(&moved, model, candidates, filter)?));
         timings.dense += milliseconds(started);
     }

@@ -37,7 +37,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
-    Inner, Server,
+    Server,
     body::Body,
     door, openai, page,
     problem::Refusal,
@@ -275,7 +275,7 @@ async fn link(State(server): State<Server>) -> Result<Json<PageLink>, Refusal> {
 }
 
 async fn status(State(server): State<Server>) -> Result<Json<Status>, Refusal> {
-    let collection = server.inner.collection.clone();
+    let collection = server.collection_of(None);
     Ok(Json((&blocking(&server, move |engine| engine.status(collection.as_deref())).await?).into()))
 }
 
@@ -290,7 +290,7 @@ async fn documents(
     State(server): State<Server>,
     Asked(asked): Asked<OfCollection>,
 ) -> Result<Json<DocumentList>, Refusal> {
-    let collection = asked.collection.or_else(|| server.inner.collection.clone());
+    let collection = server.collection_of(asked.collection);
     let documents = blocking(&server, move |engine| engine.documents(collection.as_deref())).await?;
     Ok(Json(DocumentList { documents: documents.iter().map(Into::into).collect() }))
 }
@@ -366,7 +366,7 @@ pub(super) fn filter_of(server: &Server, body: Option<FilterBody>) -> Result<Fil
     let languages = body.languages.iter().map(|code| language_code(code)).collect::<Result<_, _>>();
     let formats = body.formats.iter().map(|name| format_named(name)).collect::<Result<_, _>>();
     Ok(Filter {
-        collection: body.collection.or_else(|| server.inner.collection.clone()),
+        collection: server.collection_of(body.collection),
         path_prefix: body.under.map(|path| under(&path)).transpose()?,
         languages: languages.map_err(|problem| Refusal::field("languages", &problem))?,
         formats: formats.map_err(|problem| Refusal::field("formats", &problem))?,
@@ -479,14 +479,11 @@ pub(super) enum Told<'a> {
     Failed(Refusal),
 }
 
-async fn start_ingest(State(server): State<Server>, Body(body): Body<IngestBody>) -> Result<Response, Refusal> {
+async fn start_ingest(State(server): State<Server>, Body(mut body): Body<IngestBody>) -> Result<Response, Refusal> {
+    body.collection = server.collection_of(body.collection);
     let jobs = server.clone();
     // Looking at paths takes a moment on a slow disk.
-    let started = blocking(&server, move |engine| {
-        let Inner { roots, collection, .. } = &*jobs.inner;
-        Ok(jobs.inner.jobs.start(engine, roots, collection.as_deref(), body))
-    })
-    .await?;
+    let started = blocking(&server, move |engine| Ok(jobs.inner.jobs.start(engine, &jobs.inner.roots, body))).await?;
     let job = started?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }

@@ -43,15 +43,9 @@ impl Jobs {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts an ingest of what lies inside of `roots`, into `collection` where the request names none.
-    pub(super) fn start(
-        &self,
-        engine: &Engine,
-        roots: &[PathBuf],
-        collection: Option<&str>,
-        body: IngestBody,
-    ) -> Result<Job, Refusal> {
-        let request = request(engine, roots, collection, body)?;
+    /// Starts an ingest of what lies inside of `roots`.
+    pub(super) fn start(&self, engine: &Engine, roots: &[PathBuf], body: IngestBody) -> Result<Job, Refusal> {
+        let request = request(engine, roots, body)?;
         let mut list = self.list();
         if list.is_closed {
             return Err(sidenote::Error::Cancelled.into());
@@ -136,12 +130,7 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-fn request(
-    engine: &Engine,
-    roots: &[PathBuf],
-    collection: Option<&str>,
-    body: IngestBody,
-) -> Result<IngestRequest, Refusal> {
+fn request(engine: &Engine, roots: &[PathBuf], body: IngestBody) -> Result<IngestRequest, Refusal> {
     if body.paths.is_empty() {
         return Err(Refusal::field("paths", "at least one is needed"));
     }
@@ -154,7 +143,7 @@ fn request(
     let collection = match body.collection {
         Some(name) if name.trim().is_empty() => return Err(Refusal::field("collection", "the name is empty")),
         Some(name) => name.trim().to_owned(),
-        None => collection.unwrap_or(DEFAULT_COLLECTION).to_owned(),
+        None => DEFAULT_COLLECTION.to_owned(),
     };
     Ok(IngestRequest { collection, ..IngestRequest::new(paths) })
 }
