@@ -47,6 +47,35 @@ fn bracketed_numbers(text: &str) -> Vec<u64> {
 }
 
 #[test]
+fn a_conversation_is_followed_and_its_notes_are_numbered_through() {
+    let Some(mut sandbox) = handbook() else { return };
+    sandbox.set("SIDENOTE_ANSWER_MIN_CONFIDENCE", "0");
+    let lines = format!("{}\n\n/bogus\nWhy?\n/new\nWhy?\n", QUESTIONS[0]);
+    let run = sandbox.run_with_input(["chat", "--json"], &lines);
+    assert_eq!(run.code, 0, "{run:?}");
+    let answers: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [first, second, third] = &answers[..] else { panic!("{run:?}") };
+    answers.iter().for_each(check_answer);
+    assert_eq!(second["question"], "Why?");
+    let understood = second["standalone"].as_str().unwrap();
+    assert!(understood.contains("travel") || understood.contains("expenses"), "{understood}");
+    assert!(first["standalone"].is_null() && third["standalone"].is_null(), "{first:#} {third:#}");
+    let numbers: Vec<u64> = answers
+        .iter()
+        .flat_map(|answer| answer["citations"].as_array().unwrap())
+        .map(|note| note["n"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+
+    let lines = format!("{}\n/sources\n/open 1\n/open 99\n/quit\nnever asked\n", QUESTIONS[0]);
+    let run = sandbox.run_with_input(["chat"], &lines);
+    assert_eq!(run.code, 0, "{run:?}");
+    // Below the answer, in the list, and where it stands in the document.
+    assert_eq!(run.stdout.matches("travel.md").count(), 3, "{run:?}");
+    assert!(run.stderr.contains("there is no note 99"), "{run:?}");
+}
+
+#[test]
 fn streamed_events_end_in_the_answer_and_answers_carry_the_documents_own_words() {
     let Some(mut sandbox) = handbook() else { return };
     // The small model trusts no answer; here all that have a note are shown.

@@ -2,8 +2,9 @@
 
 use std::{
     ffi::OsStr,
+    io::{Seek, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     thread::JoinHandle,
 };
 
@@ -27,6 +28,16 @@ pub(super) struct Run {
     pub(super) code: i32,
     pub(super) stdout: String,
     pub(super) stderr: String,
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 impl Sandbox {
@@ -144,12 +155,15 @@ impl Sandbox {
 
     /// Runs `sidenote` with these words.
     pub(super) fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Run {
-        let output = self.command(words).output().unwrap();
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Run::of(self.command(words).output().unwrap())
+    }
+
+    /// Runs `sidenote WORDS` with `input` on its standard input.
+    pub(super) fn run_with_input<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>, input: &str) -> Run {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(input.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        Run::of(self.command(words).stdin(file).output().unwrap())
     }
 
     /// Runs `sidenote WORDS --json` and reads its one value.

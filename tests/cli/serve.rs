@@ -210,6 +210,11 @@ fn an_answer_streams_and_ends_with_the_whole_of_it() {
     assert!(names.contains(&"token".to_owned()) && names.contains(&"sentence".to_owned()), "{names:?}");
     assert_eq!(names.last().unwrap(), "final");
     check_schema("ask", &last);
+
+    let before = json!([{"question": QUESTION, "answer": last["answer"]}]);
+    let follow_up = json!({"question": "Why?", "earlier": before, "stream": true});
+    let reply = server.ask("POST", "/api/v1/ask", Some(&follow_up));
+    assert!(reply.body.starts_with("event: understood\n"), "{reply:?}");
 }
 
 #[test]
@@ -415,6 +420,7 @@ fn openais_own_client_works_unchanged() {
     let seen: Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(seen["models"], json!(["sidenote", "sidenote-raw", "sidenote-embedding"]));
     check_schema("ask", &seen["answer"]);
+    assert!(seen["answer"]["standalone"].is_null() && seen["follow_up"]["standalone"].is_string(), "{seen}");
     assert_eq!(seen["content"], seen["answer"]["answer"]);
     let cited = seen["cited"].as_array().unwrap();
     assert!(!cited.is_empty() && cited.iter().all(|note| note["mark"].as_str().unwrap().starts_with('[')), "{seen}");

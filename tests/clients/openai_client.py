@@ -44,6 +44,8 @@ cited = [
      "mark": message.content[note.url_citation.start_index:note.url_citation.end_index]}
     for note in message.annotations
 ]
+follow_up = QUESTION + [{"role": "assistant", "content": message.content}, {"role": "user", "content": "Why?"}]
+followed = client.chat.completions.create(model="sidenote", messages=follow_up)
 vectors = client.embeddings.create(model="sidenote-embedding", input=["travel expenses", "the dishwasher"])
 stranger = openai.OpenAI(base_url=sys.argv[1] + "/v1", api_key="wrong", max_retries=0)
 print(json.dumps({
@@ -51,6 +53,7 @@ print(json.dumps({
     "content": message.content,
     "cited": cited,
     "answer": whole.model_extra["sidenote"],
+    "follow_up": followed.model_extra["sidenote"],
     "streamed": streamed("sidenote", QUESTION),
     "raw": streamed("sidenote-raw", [{"role": "user", "content": "Say hello."}], max_tokens=8),
     "dimensions": [len(row.embedding) for row in vectors.data],

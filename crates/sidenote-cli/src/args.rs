@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Watch(IngestArgs),
     /// Ask a question and get an answer with notes
     Ask(AskArgs),
+    /// Ask question after question; each may lean on those before
+    Chat(ChatArgs),
     /// Find passages
     Search(SearchArgs),
     /// Answer questions of the programs and browsers of this machine, until stopped
@@ -198,6 +200,21 @@ pub(crate) struct AskArgs {
     /// Seed of sampling; matters when answer.temperature is above 0
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+}
+
+/// `sidenote chat`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+\"And what does it cost?\" is understood from the questions before it; what was understood is said. The notes are numbered through,
+/sources lists them and /open N shows what stands around one. Nothing of a conversation is kept once it ends. Questions may be
+piped in, a line each; with --json there is an answer a line.")]
+pub(crate) struct ChatArgs {
+    /// Print checked sentences only, no drafts
+    #[arg(long)]
+    pub(crate) settled: bool,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 /// `sidenote search`.

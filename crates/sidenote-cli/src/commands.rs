@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod backup;
+pub(crate) mod chat;
 pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -18,6 +19,8 @@ pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod watch;
 
+use std::sync::{Arc, atomic::AtomicBool};
+
 use sidenote::{CancelToken, Engine, Filter, absolute};
 
 use crate::{args::FilterArgs, output::Output, settings::Settings};
@@ -32,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     /// Set by Ctrl-C.
     pub(crate) cancel: CancelToken,
+    /// Whether nothing is at work that could be asked to stop: Ctrl-C ends the program where it is.
+    pub(crate) at_rest: Arc<AtomicBool>,
 }
 
 impl Session {

@@ -86,7 +86,11 @@ pub(crate) fn explain(error: &anyhow::Error) -> (Exit, ErrorReport) {
             hint: failure.hint.clone(),
             path: failure.path.as_ref().map(|path| path.to_string_lossy().into_owned()),
         },
-        None => ErrorBody { kind: "internal".into(), message: format!("{error:#}"), hint: None, path: None },
+        None => {
+            let is_io = error.chain().any(|cause| cause.is::<std::io::Error>());
+            let kind = if is_io { "io" } else { "internal" };
+            ErrorBody { kind: kind.into(), message: format!("{error:#}"), hint: None, path: None }
+        }
     };
     (Exit::CouldNotRun, ErrorReport { error: body })
 }

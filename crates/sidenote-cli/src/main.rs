@@ -12,7 +12,10 @@ mod terminal;
 
 use std::{
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use clap::{Parser, error::ErrorKind};
@@ -69,11 +72,14 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
     }
     let settings = Settings::resolve(&globals, &Surroundings::of_this_process()?)?;
     let collection = collection_of(&globals)?;
-    let session = Session { settings, collection, output, cancel: cancel_on_ctrl_c(looks_for_a_stop(&line.command))? };
+    let at_rest = Arc::new(AtomicBool::new(!looks_for_a_stop(&line.command)));
+    let cancel = cancel_on_ctrl_c(Arc::clone(&at_rest))?;
+    let session = Session { settings, collection, output, cancel, at_rest };
     match &line.command {
         Command::Ingest(args) => commands::ingest::run(&session, args),
         Command::Watch(args) => commands::watch::run(&session, args),
         Command::Ask(args) => commands::ask::run(&session, args),
+        Command::Chat(args) => commands::chat::run(&session, args),
         Command::Search(args) => commands::search::run(&session, args),
         Command::Serve(args) => commands::serve::run(&session, args),
         Command::Remove(args) => commands::remove::run(&session, args),
@@ -98,6 +104,7 @@ fn looks_for_a_stop(command: &Command) -> bool {
         Command::Ingest(_)
         | Command::Watch(_)
         | Command::Ask(_)
+        | Command::Chat(_)
         | Command::Serve(_)
         | Command::Eval(_)
         | Command::Models(ModelsCommand::Pull(_)) => true,
@@ -166,12 +173,11 @@ fn log_to_stderr(verbose: u8) {
 }
 
 /// The first Ctrl-C asks the work to stop where it can go on later, if it looks for that; the second does not ask.
-fn cancel_on_ctrl_c(looks_for_a_stop: bool) -> Result<CancelToken, Failure> {
+fn cancel_on_ctrl_c(at_rest: Arc<AtomicBool>) -> Result<CancelToken, Failure> {
     let cancel = CancelToken::new();
-    let asked = AtomicBool::new(false);
     let token = cancel.clone();
     ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::SeqCst) || !looks_for_a_stop {
+        if token.is_cancelled() || at_rest.load(Ordering::SeqCst) {
             #[expect(clippy::exit, reason = "the user does not want to wait")]
             std::process::exit(Exit::Interrupted as i32);
         }

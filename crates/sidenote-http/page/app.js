@@ -4,6 +4,7 @@ const POLL_MS = 700;
 const SPOKEN_MS = 20000;
 const ROWS = 200;
 const SNIPPET_CHARACTERS = 400;
+const SAID_BEFORE = 2;
 const COMMON_WORDS = new Set((
   "a an and any are as at be by can could did do does for from had has have how i if in is it its may my not of on or our " +
   "shall should that the their there these they this to was we were what when where which who whom whose why will with would you your"
@@ -492,25 +493,32 @@ const turns = [];
 let running = null;
 let shown = null;
 
-function ask(question, filter) {
+function ask(question, filter, earlier = saidBefore()) {
   running?.controller.abort();
   $("spoken").replaceChildren();
-  const turn = newTurn(question, filter);
+  const turn = newTurn(question, filter, earlier);
   turns.unshift(turn);
   running = turn;
   showTurn(turn);
   follow(turn);
 }
 
-function newTurn(question, filter) {
+/** What a question may lean on: the last questions that came to an end, oldest first. */
+function saidBefore() {
+  const ended = turns.filter(({ final }) => final).slice(0, SAID_BEFORE).reverse();
+  return ended.map(({ final }) => ({ question: final.standalone ?? final.question, answer: final.answer }));
+}
+
+function newTurn(question, filter, earlier) {
   const turn = {
-    question, filter, controller: new AbortController(), began: performance.now(),
+    question, filter, earlier, controller: new AbortController(), began: performance.now(),
     state: "running", outcome: "being answered", draft: "", sentences: [], citations: [],
     doing: make("span", {}, "Finding and reading the passages…"),
     // Counting aloud would talk over the answer.
     seconds: make("span", { className: "seconds", "aria-hidden": "true" }, "0 s"),
     settledText: make("span"),
     draftText: make("span", { className: "draft", "aria-hidden": "true" }),
+    understood: make("p", { className: "quiet", dir: "auto", hidden: true }),
     below: make("div"),
     noteList: make("ol", { className: "notes" }),
     after: make("div"),
@@ -519,6 +527,7 @@ function newTurn(question, filter) {
   turn.notes = make("section", { hidden: true, "aria-label": "Notes" }, make("h3", {}, "Notes"), turn.noteList);
   turn.article = make("article", { className: "turn" },
     make("h2", { dir: "auto" }, question),
+    turn.understood,
     filter ? make("p", { className: "quiet" }, filterText(filter)) : null,
     turn.progress,
     make("p", { className: "answer", dir: "auto" }, turn.settledText, turn.draftText),
@@ -548,13 +557,13 @@ function reopen(turn) {
 }
 
 async function follow(turn) {
-  const { controller: { signal }, question, filter } = turn;
+  const { controller: { signal }, question, filter, earlier } = turn;
   const clock = setInterval(() => {
     turn.seconds.textContent = `${Math.floor((performance.now() - turn.began) / 1000)} s`;
   }, 250);
   announce("Finding and reading the passages.");
   try {
-    const response = await call("POST", "ask", { body: { question, filter, stream: true }, signal });
+    const response = await call("POST", "ask", { body: { question, earlier, filter, stream: true }, signal });
     for await (const { name, data } of serverEvents(response.body)) {
       if (signal.aborted) break;
       hear(turn, name, data);
@@ -574,7 +583,9 @@ async function follow(turn) {
 }
 
 function hear(turn, name, data) {
-  if (name === "token") {
+  if (name === "understood") {
+    showUnderstood(turn, data.text);
+  } else if (name === "token") {
     if (!turn.draft) turn.doing.textContent = "Writing a draft, then checking each sentence…";
     showDraft(turn, turn.draft + data.text);
   } else if (name === "sentence") {
@@ -588,6 +599,11 @@ function hear(turn, name, data) {
   } else if (name === "error") {
     throw new Problem(data);
   }
+}
+
+function showUnderstood(turn, text) {
+  turn.understood.hidden = false;
+  turn.understood.textContent = `Understood as: ${text}`;
 }
 
 function showDraft(turn, draft) {
@@ -634,6 +650,8 @@ function spokenSentence({ text, citations }) {
 
 function finish(turn, final) {
   turn.state = "done";
+  turn.final = final;
+  if (final.standalone) showUnderstood(turn, final.standalone);
   const key = ({ text, citations }) => `${text} ${citations}`;
   // Drawn anew only where it differs: a focused note keeps its focus.
   if (turn.sentences.map(key).join("\n") !== final.sentences.map(key).join("\n")) {
@@ -667,7 +685,7 @@ const againButton = (turn) => button("Ask again", () => askAgain(turn));
 function askAgain(turn) {
   saveFocus(turn.article);
   turns.splice(turns.indexOf(turn), 1);
-  ask(turn.question, turn.filter);
+  ask(turn.question, turn.filter, turn.earlier);
 }
 
 function breakOff(turn, error) {

@@ -74,6 +74,7 @@ impl From<&sidenote::Answer> for wire::Answer {
         let timings = &answer.timings;
         Self {
             question: answer.question.clone(),
+            standalone: answer.standalone.clone(),
             answered: answer.answered,
             reason: answer.reason.clone(),
             confidence: answer.confidence,
@@ -111,6 +112,7 @@ impl wire::AskEvent {
     /// Its name, as `event` has it.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Understood { .. } => "understood",
             Self::Token { .. } => "token",
             Self::Sentence { .. } => "sentence",
             Self::Retract { .. } => "retract",
@@ -127,6 +129,7 @@ impl wire::AskEvent {
     pub fn from_engine(event: &sidenote::AskEvent<'_>) -> Option<Self> {
         match *event {
             sidenote::AskEvent::Phase(_) => None,
+            sidenote::AskEvent::Understood(text) => Some(Self::Understood { text: text.to_owned() }),
             sidenote::AskEvent::Token(text) => Some(Self::Token { text: text.to_owned() }),
             sidenote::AskEvent::Sentence { sentence, citations } => Some(Self::Sentence {
                 sentence: sentence.into(),

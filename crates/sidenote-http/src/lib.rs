@@ -20,5 +20,5 @@ pub use wire::{
     ErrorBody, ErrorReport, EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport, ExportReport,
     ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody, IngestReport, Job, JobList,
     JobState, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus, PageLink, Problem, RemoveReport,
-    SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span, Status,
+    SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span, Status, TurnBody,
 };

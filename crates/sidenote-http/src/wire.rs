@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub use eval::{EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport};
 pub use http::{
     AskBody, DocumentText, FilterBody, Health, IngestBody, Job, JobList, JobState, PageLink, Problem, SearchBody,
-    Serving, SessionBody,
+    Serving, SessionBody, TurnBody,
 };
 
 /// A document.
@@ -163,6 +163,8 @@ pub struct AnswerTokens {
 pub struct Answer {
     /// What was asked.
     pub question: String,
+    /// How it was understood, where it leans on earlier questions.
+    pub standalone: Option<String>,
     /// Whether the documents answered.
     pub answered: bool,
     /// Where they did not, why, in a sentence.
@@ -521,6 +523,11 @@ pub struct Completions {
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 #[schemars(deny_unknown_fields)]
 pub enum AskEvent {
+    /// How a question is understood that leans on earlier ones.
+    Understood {
+        /// The question as it stands alone.
+        text: String,
+    },
     /// Draft words, not checked yet.
     Token {
         /// The words.

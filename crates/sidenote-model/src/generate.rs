@@ -103,6 +103,11 @@ impl CancelToken {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Makes it as new, once what was asked to stop has stopped, for what comes next.
+    pub fn renew(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
     /// Whether somebody asked.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

@@ -4,11 +4,32 @@ use sidenote_index::Filter;
 
 use crate::{cite::Citation, confidence::Signals, context::LeftOut, retrieve::Hit};
 
+/// A question that was asked before, and what was answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The question, as it was asked.
+    pub question: String,
+    /// The answer, with or without the numbers of its notes; empty where the documents did not say.
+    pub answer: String,
+}
+
+impl Turn {
+    /// A question and its answer.
+    pub fn new(question: impl Into<String>, answer: impl Into<String>) -> Self {
+        Self { question: question.into(), answer: answer.into() }
+    }
+}
+
 /// A question.
 #[derive(Clone, Debug)]
 pub struct AskRequest {
     /// The question, in plain words.
     pub question: String,
+    /// What was asked before in the same conversation, oldest first. Only what the question means is taken from it ("and what does it
+    /// cost?"); the answer comes from the documents.
+    pub earlier: Vec<Turn>,
+    /// Number of the first note, 1 by default: the notes of a conversation may be numbered through.
+    pub first_note: u32,
     /// Which documents; by default all.
     pub filter: Filter,
     /// Most tokens of the answer; `None` means `answer.max_tokens`.
@@ -20,7 +41,14 @@ pub struct AskRequest {
 impl AskRequest {
     /// The question, over all documents.
     pub fn new(question: impl Into<String>) -> Self {
-        Self { question: question.into(), filter: Filter::default(), max_tokens: None, seed: None }
+        Self {
+            question: question.into(),
+            earlier: Vec::new(),
+            first_note: 1,
+            filter: Filter::default(),
+            max_tokens: None,
+            seed: None,
+        }
     }
 }
 
@@ -40,6 +68,8 @@ pub enum AskPhase {
 pub enum AskEvent<'a> {
     /// A new phase begins.
     Phase(AskPhase),
+    /// How a question is understood that leans on earlier ones.
+    Understood(&'a str),
     /// Draft text. A passage number in it exists; the notes get numbers of their own when the sentence settles.
     Token(&'a str),
     /// A sentence is checked.
@@ -111,6 +141,8 @@ pub struct AskTokens {
 pub struct Answer {
     /// The question.
     pub question: String,
+    /// How it was understood, where it leans on earlier ones.
+    pub standalone: Option<String>,
     /// Whether the documents say.
     pub answered: bool,
     /// Why not, or which part of the question is not answered, for the user; `None` when all of it is answered.

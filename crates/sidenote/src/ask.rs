@@ -1,9 +1,10 @@
 //! A question becomes an answer: retrieve, choose sentences, ask the model, check what it wrote, cut the notes.
 //!
-//! A question that asks several things is taken apart first, and each part goes this way by itself; before one is given up, other
-//! ways are tried (`retry.rs`). Draft tokens are events as they come. When the model is done each sentence is held against the
-//! passages: what they carry is settled with its notes, what they do not is retracted. When nothing is left, or confidence is
-//! under the threshold, the answer is that the documents do not say, and what came closest is named.
+//! A question that leans on earlier ones is put so that it stands alone (`follow_up.rs`). One that asks several things is taken
+//! apart, and each part goes this way by itself; before one is given up, other ways are tried (`retry.rs`). Draft tokens are events as
+//! they come. When the model is done each sentence is held against the passages: what they carry is settled with its notes, what they
+//! do not is retracted. When nothing is left, or confidence is under the threshold, the answer is that the documents do not say, and
+//! what came closest is named.
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Instant};
 
@@ -21,6 +22,7 @@ use crate::{
     draft::{self, DraftSentence, LabelFilter},
     error::Error,
     evidence::{self, Sentence},
+    follow_up,
     known_names::KnownNames,
     parts::{self, Part},
     prompt,
@@ -67,7 +69,14 @@ impl Question<'_> {
     /// Answers it.
     pub(crate) fn answer(&self, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Answer, Error> {
         let mut answer = self.blank();
-        let parts = parts::split(&self.request.question, self.generator, self.cancel)?;
+        let request = self.request;
+        answer.standalone = follow_up::stand_alone(&request.question, &request.earlier, self.generator, self.cancel)?;
+        self.stop_if_cancelled()?;
+        if let Some(standalone) = &answer.standalone {
+            on_event(AskEvent::Understood(standalone));
+        }
+        let question = answer.standalone.as_ref().unwrap_or(&request.question);
+        let parts = parts::split(question, self.generator, self.cancel)?;
         self.stop_if_cancelled()?;
         let mut outcomes = Vec::with_capacity(parts.len());
         for part in &parts {
@@ -195,6 +204,7 @@ impl Question<'_> {
     fn blank(&self) -> Answer {
         Answer {
             question: self.request.question.clone(),
+            standalone: None,
             answered: false,
             reason: None,
             confidence: 0.0,
@@ -384,7 +394,8 @@ impl Question<'_> {
         if let Some(known) = known {
             return Ok(Some(known.n));
         }
-        let n = u32::try_from(answer.citations.len() + 1).unwrap_or(u32::MAX);
+        let before = u32::try_from(answer.citations.len()).unwrap_or(u32::MAX);
+        let n = self.request.first_note.saturating_add(before);
         let cut = cite::cut(self.index, hit, support.span, n)?;
         answer.citations.extend(cut.clone());
         Ok(cut.map(|citation| citation.n))
@@ -524,6 +535,7 @@ pub(crate) mod tests {
         let mut events = Vec::new();
         let mut listen = |event: AskEvent<'_>| match event {
             AskEvent::Phase(_) => {}
+            AskEvent::Understood(text) => events.push(format!("understood {text}")),
             AskEvent::Token(text) => events.push(format!("token {text}")),
             AskEvent::Sentence { sentence, .. } => events.push(format!("sentence {}", sentence.text)),
             AskEvent::Retract(text) => events.push(format!("retract {text}")),

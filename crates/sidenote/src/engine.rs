@@ -239,7 +239,7 @@ impl Engine {
                 load_ms,
             }
             .answer(&mut |event| {
-                said |= !matches!(event, AskEvent::Phase(_));
+                said |= !matches!(event, AskEvent::Phase(_) | AskEvent::Understood(_));
                 on_event(event);
             });
             match answer {

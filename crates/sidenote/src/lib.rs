@@ -20,7 +20,7 @@
 //! ```
 //!
 //! The modules, in the order in which a document and then a question pass through them: `ingest`, `walk`, `known`, `worker`, `reading`,
-//! `ingestion`; `parts`, `retrieve`, `fuse`, `evidence`, `rerank`, `statement`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `ask`,
+//! `ingestion`; `follow_up`, `parts`, `retrieve`, `fuse`, `evidence`, `rerank`, `statement`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `ask`,
 //! `answer`.
 
 mod answer;
@@ -41,6 +41,7 @@ mod eval;
 mod evidence;
 mod feedback;
 mod filter;
+mod follow_up;
 mod fuse;
 mod ingest;
 mod ingestion;
@@ -68,7 +69,7 @@ mod walk;
 mod watch;
 mod worker;
 
-pub use answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens};
+pub use answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens, Turn};
 pub use care::{DoctorReport, ExportedChunk, ExportedDocument};
 pub use cite::Citation;
 pub use confidence::Signals;

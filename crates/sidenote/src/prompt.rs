@@ -25,6 +25,11 @@ const SPLIT_EXAMPLES: &str = include_str!("prompts/split_examples.txt");
 const STEPS_SYSTEM: &str = include_str!("prompts/steps_system.txt");
 const STEPS_EXAMPLES: &str = include_str!("prompts/steps_examples.txt");
 
+/// The same for a question that leans on what was said before. An example is a conversation, a line a turn, and below it its last
+/// question as it stands alone.
+const FOLLOW_UP_SYSTEM: &str = include_str!("prompts/follow_up_system.txt");
+const FOLLOW_UP_EXAMPLES: &str = include_str!("prompts/follow_up_examples.txt");
+
 /// The instruction for putting a question in another language.
 const TRANSLATE_SYSTEM: &str = include_str!("prompts/translate_system.txt");
 
@@ -59,12 +64,19 @@ fn verdict_question(source: &str, text: &str, question: &str) -> String {
 
 /// The messages that ask for the parts of a question. The examples are of other trades than any document is likely to be.
 pub(crate) fn split_messages(question: &str) -> Vec<ChatMessage> {
-    after_examples(SPLIT_SYSTEM, SPLIT_EXAMPLES, question)
+    after_examples(SPLIT_SYSTEM, SPLIT_EXAMPLES, first_line, question)
 }
 
 /// The messages that ask for a question with a mark in place of a description. The examples are of other trades than any document is likely to be.
 pub(crate) fn steps_messages(question: &str) -> Vec<ChatMessage> {
-    after_examples(STEPS_SYSTEM, STEPS_EXAMPLES, question)
+    after_examples(STEPS_SYSTEM, STEPS_EXAMPLES, first_line, question)
+}
+
+/// The messages that ask for a question that stands alone, after the turns of a conversation. The examples are of other trades than
+/// any document is likely to be.
+pub(crate) fn follow_up_messages(turns: &[String], question: &str) -> Vec<ChatMessage> {
+    let conversation = format!("{}\n{}", turns.join("\n"), question.trim());
+    after_examples(FOLLOW_UP_SYSTEM, FOLLOW_UP_EXAMPLES, all_but_the_last_line, &conversation)
 }
 
 /// The messages that ask for a question in another language.
@@ -73,11 +85,22 @@ pub(crate) fn translate_messages(question: &str, language: &str) -> Vec<ChatMess
     vec![ChatMessage::new(Role::System, TRANSLATE_SYSTEM.trim_end()), ChatMessage::new(Role::User, content)]
 }
 
+/// Where in an example what is asked ends, and what becomes of it begins.
+type Parting = fn(&str) -> Option<(&str, &str)>;
+
+fn first_line(example: &str) -> Option<(&str, &str)> {
+    example.split_once('\n')
+}
+
+fn all_but_the_last_line(example: &str) -> Option<(&str, &str)> {
+    example.rsplit_once('\n')
+}
+
 /// An instruction, examples that show a question and what becomes of it, and the question.
-fn after_examples(system: &str, examples: &str, question: &str) -> Vec<ChatMessage> {
+fn after_examples(system: &str, examples: &str, asked: Parting, question: &str) -> Vec<ChatMessage> {
     let mut messages = vec![ChatMessage::fixed(Role::System, system.trim_end())];
     for example in examples.split("\n\n") {
-        let (asked, written) = example.trim().split_once('\n').unwrap_or((example, ""));
+        let (asked, written) = asked(example.trim()).unwrap_or((example, ""));
         messages.push(ChatMessage::fixed(Role::User, asked));
         messages.push(ChatMessage::fixed(Role::Assistant, written));
     }
@@ -141,6 +164,15 @@ mod tests {
         let messages = answer_messages(&passages, " Who approves travel expenses? ");
         insta::assert_snapshot!(
             messages.iter().flatten().map(|m| format!("<{:?}>\n{}\n", m.role, m.content)).collect::<String>()
+        );
+    }
+
+    #[test]
+    fn the_prompt_of_a_question_that_leans_on_another() {
+        let turns = ["What does the lamp cost?".to_owned(), "It costs 40 pounds.".to_owned()];
+        let messages = follow_up_messages(&turns, "And the table?");
+        insta::assert_snapshot!(
+            messages.iter().map(|m| format!("<{:?}>\n{}\n", m.role, m.content)).collect::<String>()
         );
     }
 

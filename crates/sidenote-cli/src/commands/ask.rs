@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use sidenote::{Answer, AskEvent, AskPhase, AskRequest, Citation};
+use sidenote::{Answer, AskEvent, AskPhase, AskRequest, Citation, Engine};
 use sidenote_http::to_safe_json;
 
 use super::{Session, search};
@@ -22,29 +22,59 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     request.filter = session.filter(&args.filter);
     request.max_tokens = args.max_tokens;
     request.seed = args.seed;
-    let engine = session.engine()?;
+    let shows = match (args.stream, args.settled) {
+        (true, _) => Shows::Events,
+        (_, true) => Shows::Settled,
+        (false, false) => Shows::Drafts,
+    };
+    let answer = answered(session, &session.engine()?, &request, shows)?;
+    if !args.stream {
+        show(&answer, output)?;
+    }
+    Ok(if answer.answered { Exit::Done } else { Exit::Nothing })
+}
 
-    let mut listener = Listener::new(output, args);
-    let answer = engine.ask(&request, &mut |event| listener.hear(&event, session), &session.cancel);
+/// What is shown before an answer is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shows {
+    /// Drafts, settled in place; where nobody looks on, checked sentences. Nothing under `--json`.
+    Drafts,
+    /// Checked sentences. Nothing under `--json`.
+    Settled,
+    /// One JSON event a line.
+    Events,
+}
+
+/// Has a question answered, and shows the answer while it is written.
+pub(super) fn answered(
+    session: &Session,
+    engine: &Engine,
+    request: &AskRequest,
+    shows: Shows,
+) -> anyhow::Result<Answer> {
+    let mut listener = Listener::new(&session.output, shows);
+    let answer = engine.ask(request, &mut |event| listener.hear(&event, session), &session.cancel);
     listener.finish()?;
-    let answer = answer?;
+    Ok(answer?)
+}
 
+/// What stands below an answer: its notes, or what came closest; under `--json` all of it.
+pub(super) fn show(answer: &Answer, output: &Output) -> anyhow::Result<()> {
     if output.json {
-        if !args.stream {
-            output.print_json(&sidenote_http::Answer::from(&answer))?;
-        }
-    } else if answer.answered {
+        return output.print_json(&sidenote_http::Answer::from(answer));
+    }
+    if answer.answered {
         output.print(&notes(&answer.citations, output))?;
         if let Some(reason) = &answer.reason {
             output.print(&format!("\n{}", output.terminal.indented(&one_line(reason), 0)))?;
         }
     } else {
-        print_abstention(&answer, output)?;
+        print_abstention(answer, output)?;
     }
-    if !output.json && output.verbose > 0 {
-        print_details(&answer, output)?;
+    if output.verbose > 0 {
+        print_details(answer, output)?;
     }
-    Ok(if answer.answered { Exit::Done } else { Exit::Nothing })
+    Ok(())
 }
 
 /// Shows an answer while it is written.
@@ -68,15 +98,12 @@ enum Shown {
 }
 
 impl Listener {
-    fn new(output: &Output, args: &AskArgs) -> Self {
-        let shown = if args.stream {
-            Shown::Events
-        } else if output.json {
-            Shown::Nothing
-        } else if output.terminal.is_terminal && !args.settled {
-            Shown::Drafts(Draft::new(io::stdout(), output.terminal))
-        } else {
-            Shown::Settled(false)
+    fn new(output: &Output, shows: Shows) -> Self {
+        let shown = match shows {
+            Shows::Events => Shown::Events,
+            Shows::Drafts | Shows::Settled if output.json => Shown::Nothing,
+            Shows::Drafts if output.terminal.is_terminal => Shown::Drafts(Draft::new(io::stdout(), output.terminal)),
+            Shows::Drafts | Shows::Settled => Shown::Settled(false),
         };
         let doing = (output.talk == Talk::Bar).then(|| Progress::new(Talk::Bar));
         Self { shown, doing, failed: None }
@@ -94,6 +121,11 @@ impl Listener {
                     AskPhase::Reading => "reading the passages",
                 });
             }
+            return;
+        }
+        if let (AskEvent::Understood(question), false) = (event, session.output.json) {
+            self.doing = None;
+            session.output.hint(&format!("understood as: {question}"));
             return;
         }
         // A draft on the terminal takes the place of the spinner; where no draft shows, the spinner stays until a
@@ -120,7 +152,7 @@ impl Listener {
                 AskEvent::Token(text) => draft.extend(text),
                 AskEvent::Sentence { sentence, .. } => draft.settle(&sentence.text, &marks(&sentence.citations)),
                 AskEvent::Retract(_) => draft.retract(),
-                AskEvent::Phase(_) | AskEvent::Final(_) => Ok(()),
+                AskEvent::Phase(_) | AskEvent::Understood(_) | AskEvent::Final(_) => Ok(()),
             },
             Shown::Settled(begun) => {
                 let AskEvent::Sentence { sentence, .. } = event else { return Ok(()) };
@@ -153,7 +185,7 @@ fn marks(numbers: &[u32]) -> String {
 }
 
 /// The notes: number and place, the quote below.
-fn notes(citations: &[Citation], output: &Output) -> String {
+pub(super) fn notes(citations: &[Citation], output: &Output) -> String {
     let terminal = output.terminal;
     let mut text = String::new();
     for citation in citations {

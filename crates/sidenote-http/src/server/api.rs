@@ -30,8 +30,8 @@ use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use sidenote::{
-    AskRequest, DocumentId, Engine, Filter, SearchMode, SearchRequest, Span, absolute, format_named, language_code,
-    start_of_day,
+    AskRequest, DocumentId, Engine, Filter, SearchMode, SearchRequest, Span, Turn, absolute, format_named,
+    language_code, start_of_day,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -387,7 +387,9 @@ async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<
     if body.question.trim().is_empty() {
         return Err(Refusal::field("question", "it is empty"));
     }
+    let earlier = body.earlier.into_iter().map(|turn| Turn::new(turn.question, turn.answer)).collect();
     let request = AskRequest {
+        earlier,
         filter: filter_of(&server, body.filter)?,
         max_tokens: max_tokens("max_tokens", body.max_tokens)?,
         seed: body.seed,

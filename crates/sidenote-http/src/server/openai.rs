@@ -1,7 +1,7 @@
 //! `/v1`: the part of OpenAI's API that existing clients need: chat completions, embeddings, models.
 //!
 //! The model `sidenote` answers the last user message from the documents: every sentence with its notes, or the statement that the
-//! documents do not say. `sidenote-raw` is the bare language model, and the one that heeds `temperature`, `top_p` and `stop`. Fields that
+//! documents do not say. The messages before it tell what it means where it leans on them. `sidenote-raw` is the bare language model, and the one that heeds `temperature`, `top_p` and `stop`. Fields that
 //! are not known here are left aside, as that API does.
 
 use std::{
@@ -29,7 +29,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sidenote::{AskRequest, ChatMessage, GenerateOptions, Role, Sampling, StopReason};
+use sidenote::{AskRequest, ChatMessage, GenerateOptions, Role, Sampling, StopReason, Turn};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{
@@ -323,14 +323,9 @@ async fn chat(State(server): State<Server>, body: Result<Body<ChatRequest>, Refu
     let with_usage = request.stream_options.unwrap_or_default().include_usage.unwrap_or(false);
     match request.model.as_str() {
         GROUNDED => {
-            // Of the others nothing is read, so they may be whatever that API allows.
-            let last = request.messages.into_iter().rfind(|message| message.role == "user");
-            let question = last.map(Message::read).transpose()?.map(|message| message.content).unwrap_or_default();
-            if question.trim().is_empty() {
-                return Err(Refusal::field("messages", "there is no question of the user among them").into());
-            }
+            let (earlier, question) = conversation(request.messages)?;
             let filter = filter_of(&server, request.filter)?;
-            let request = AskRequest { filter, max_tokens, seed, ..AskRequest::new(question) };
+            let request = AskRequest { earlier, filter, max_tokens, seed, ..AskRequest::new(question) };
             grounded(&server, request, streams, with_usage).await
         }
         RAW => {
@@ -354,6 +349,29 @@ async fn chat(State(server): State<Server>, body: Result<Body<ChatRequest>, Refu
         }
         other => Err(no_such_model(other)),
     }
+}
+
+/// The last question of the user, and what was said before it.
+fn conversation(mut messages: Vec<Message>) -> Result<(Vec<Turn>, String), Refusal> {
+    let last = messages.iter().rposition(|message| message.role == "user");
+    let before = messages.drain(..last.unwrap_or_default()).collect::<Vec<_>>();
+    let question = match last {
+        Some(_) => messages.swap_remove(0).read()?.content,
+        None => String::new(),
+    };
+    if question.trim().is_empty() {
+        return Err(Refusal::field("messages", "there is no question of the user among them"));
+    }
+    let mut earlier: Vec<Turn> = Vec::new();
+    // What is no text says nothing here, so it may be whatever that API allows.
+    for message in before.into_iter().filter_map(|message| message.read().ok()) {
+        match (message.role, earlier.last_mut()) {
+            (Role::User, _) => earlier.push(Turn::new(message.content, "")),
+            (Role::Assistant, Some(turn)) => turn.answer = message.content,
+            (Role::Assistant | Role::System, _) => {}
+        }
+    }
+    Ok((earlier, question))
 }
 
 async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usage: bool) -> Result<Response, Fault> {

@@ -41,12 +41,27 @@ pub struct SearchBody {
     pub filter: Option<FilterBody>,
 }
 
+/// A question that was asked before, and what was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TurnBody {
+    /// The question; where an answer came with `standalone`, better that.
+    pub question: String,
+    /// The `answer` it got; empty where the documents did not say.
+    #[serde(default)]
+    pub answer: String,
+}
+
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskBody {
     /// The question, in plain words.
     pub question: String,
+    /// What was asked before in the same conversation, oldest first; of these the last two are read. They tell what a question means that
+    /// leans on them, and nothing else: the answer comes from the documents.
+    #[serde(default)]
+    pub earlier: Vec<TurnBody>,
     /// Whether the answer comes as server-sent events while it is written.
     #[serde(default)]
     pub stream: bool,
