@@ -13,6 +13,7 @@ mod cli {
     mod help;
     mod hostile;
     mod json;
+    mod mcp;
     mod odd_files;
     mod pdf;
     mod privacy;

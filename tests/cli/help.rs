@@ -13,6 +13,7 @@ fn help_reads_well() {
         "watch",
         "ask",
         "search",
+        "mcp",
         "remove",
         "status",
         "documents",

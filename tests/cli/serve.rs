@@ -14,27 +14,27 @@ use serde_json::{Value, json};
 use super::sandbox::{Sandbox, check_schema};
 
 /// A server that ends with the value.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    address: String,
+    pub(super) address: String,
     page: String,
-    token: String,
+    pub(super) token: String,
 }
 
 /// What came back.
 #[derive(Debug)]
-struct Reply {
-    status: u16,
+pub(super) struct Reply {
+    pub(super) status: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
         lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
@@ -48,11 +48,11 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(sandbox: &Sandbox) -> Self {
+    pub(super) fn start(sandbox: &Sandbox) -> Self {
         Self::start_with(sandbox, &[])
     }
 
-    fn start_with(sandbox: &Sandbox, words: &[&str]) -> Self {
+    pub(super) fn start_with(sandbox: &Sandbox, words: &[&str]) -> Self {
         let mut child = sandbox
             .command([words, &["serve", "--port", "0", "--json"]].concat())
             .stdout(Stdio::piped())
@@ -79,7 +79,7 @@ impl Server {
         self.send(method, path, &[("authorization", &format!("Bearer {}", self.token))], body)
     }
 
-    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Reply {
+    pub(super) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Reply {
         let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
             request.push_str(&format!("host: {}\r\n", self.address));
@@ -130,7 +130,7 @@ fn unchunked(body: &str) -> String {
 }
 
 /// A sandbox with an ingested handbook that shows every answer, because the small model is sure of none.
-fn sandbox() -> Option<Sandbox> {
+pub(super) fn sandbox() -> Option<Sandbox> {
     let mut sandbox = Sandbox::with_models()?;
     sandbox.write_handbook();
     sandbox.set("SIDENOTE_ANSWER_MIN_CONFIDENCE", "0");
@@ -257,7 +257,9 @@ fn who_does_not_belong_here_does_not_get_in() {
     let get = |path: &str, headers: &[(&str, &str)]| server.send("GET", path, headers, None).status;
     assert!(server.address.starts_with("127.0.0.1:"), "{}", server.address);
     assert_eq!(get("/health", &[]), 200);
-    for path in ["/api/v1/status", "/api/v1/documents", "/v1/models", "/openapi.json", "/api/v1/documents/1/text"] {
+    for path in
+        ["/api/v1/status", "/api/v1/documents", "/v1/models", "/mcp", "/openapi.json", "/api/v1/documents/1/text"]
+    {
         assert_eq!(get(path, &[]), 401, "{path}");
         assert_eq!(get(path, &[("authorization", "Bearer wrong")]), 401, "{path}");
         assert_eq!(get(&format!("{path}?token={}", server.token), &[]), 401, "{path}");
@@ -403,14 +405,7 @@ fn requests_that_name_no_collection_mean_that_of_the_command_line() {
 #[test]
 fn openais_own_client_works_unchanged() {
     let Some(sandbox) = sandbox() else { return };
-    let python = clients_python();
-    if !python.exists() {
-        assert!(
-            std::env::var_os("SIDENOTE_REQUIRE_MODELS").is_none(),
-            "{} is missing; `make test` makes it",
-            python.display()
-        );
-        eprintln!("SKIPPED: {} is missing", python.display());
+    if !has_clients() {
         return;
     }
     let server = Server::start(&sandbox);
@@ -461,8 +456,24 @@ fn a_person_asks_in_a_browser_and_opens_a_note() {
     assert_eq!(seen["images"], 0, "{seen}");
 }
 
+/// Whether the Python with the clients is there; said, where it is not.
+#[expect(clippy::print_stderr, reason = "a skip must be seen")]
+pub(super) fn has_clients() -> bool {
+    let python = clients_python();
+    if !python.exists() {
+        assert!(
+            std::env::var_os("SIDENOTE_REQUIRE_MODELS").is_none(),
+            "{} is missing; `make test` makes it",
+            python.display()
+        );
+        eprintln!("SKIPPED: {} is missing", python.display());
+        return false;
+    }
+    true
+}
+
 /// A script of `tests/clients`, run by the Python that has the clients.
-fn client(script: &str) -> Command {
+pub(super) fn client(script: &str) -> Command {
     let mut command = Command::new(clients_python());
     command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").join(script));
     command

@@ -16,6 +16,14 @@ Exit codes:
   0 done   1 nothing found, or the documents do not say   2 could not run
   3 done in part   4 another process is writing   130 interrupted";
 
+const MCP: &str = "\
+The program starts it; most are told so in a file such as this:
+
+  {\"mcpServers\": {\"sidenote\": {\"command\": \"sidenote\", \"args\": [\"mcp\"]}}}
+
+It gets the tools search, ask, read_document and list_documents, and the documents as resources. Nothing it can call changes
+anything. `sidenote serve` speaks the same over HTTP, under /mcp.";
+
 /// Answers questions from your own documents, on your own machine, with a note for every sentence.
 #[derive(Debug, Parser)]
 #[command(name = "sidenote", version, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -71,6 +79,9 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Answer questions of the programs and browsers of this machine, until stopped
     Serve(ServeArgs),
+    /// Answer a program that speaks the Model Context Protocol, on standard input and output
+    #[command(after_help = MCP)]
+    Mcp,
     /// Forget documents; the files themselves stay
     Remove(RemoveArgs),
     /// Show what is stored
@@ -164,8 +175,8 @@ pub(crate) struct FilterArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Prints a link that opens the page in a browser, once. Programs speak HTTP: our own API under /api/v1 (described by
-/openapi.json) and OpenAI's under /v1, with the models sidenote and sidenote-raw. Only this machine can connect, and every
-request needs the token.")]
+/openapi.json), OpenAI's under /v1, with the models sidenote and sidenote-raw, and the Model Context Protocol under /mcp. Only
+this machine can connect, and every request needs the token.")]
 pub(crate) struct ServeArgs {
     /// Port on the loopback address; 0 lets the system choose [default: serve.port, 7878]
     #[arg(long, value_name = "PORT")]

@@ -12,6 +12,7 @@ pub(crate) mod eval;
 pub(crate) mod eval_init;
 pub(crate) mod export;
 pub(crate) mod ingest;
+pub(crate) mod mcp;
 pub(crate) mod models;
 pub(crate) mod remove;
 pub(crate) mod search;

@@ -82,6 +82,7 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
         Command::Chat(args) => commands::chat::run(&session, args),
         Command::Search(args) => commands::search::run(&session, args),
         Command::Serve(args) => commands::serve::run(&session, args),
+        Command::Mcp => commands::mcp::run(&session),
         Command::Remove(args) => commands::remove::run(&session, args),
         Command::Status => commands::status::run(&session),
         Command::Documents => commands::documents::run(&session),
@@ -106,6 +107,7 @@ fn looks_for_a_stop(command: &Command) -> bool {
         | Command::Ask(_)
         | Command::Chat(_)
         | Command::Serve(_)
+        | Command::Mcp
         | Command::Eval(_)
         | Command::Models(ModelsCommand::Pull(_)) => true,
         Command::Search(_)
@@ -167,7 +169,8 @@ fn log_to_stderr(verbose: u8) {
     // Only sidenote's own crates go below a warning: what others log may hold words of documents.
     let own = ["sidenote", "sidenote_text", "sidenote_index", "sidenote_model", "sidenote_http"];
     let directives: Vec<String> = own.iter().map(|name| format!("{name}={level}")).collect();
-    let filter = EnvFilter::new(format!("error,{}", directives.join(",")));
+    // To the library of the Model Context Protocol, a client that leaves is an error.
+    let filter = EnvFilter::new(format!("error,rmcp::service=off,{}", directives.join(",")));
     let colors = false;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colors).init();
 }

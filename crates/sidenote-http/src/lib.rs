@@ -16,9 +16,9 @@ pub use schema::{Schema, schemas};
 pub use server::{Server, secret};
 pub use wire::{
     Answer, AnswerMillis, AnswerTokens, AskBody, AskEvent, BackupReport, Check, Citation, CollectionStatus,
-    CompactReport, Completions, ConfigReport, ConfigSetting, DoctorReport, Document, DocumentList, DocumentText,
-    ErrorBody, ErrorReport, EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport, ExportReport,
-    ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody, IngestReport, Job, JobList,
-    JobState, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus, PageLink, Problem, RemoveReport,
-    SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span, Status, TurnBody,
+    CompactReport, Completions, ConfigReport, ConfigSetting, DoctorReport, Document, DocumentList, DocumentPage,
+    DocumentText, ErrorBody, ErrorReport, EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport,
+    ExportReport, ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody, IngestReport, Job,
+    JobList, JobState, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus, PageLink, Problem,
+    RemoveReport, SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span, Status, TurnBody,
 };

@@ -7,6 +7,7 @@ mod api;
 mod body;
 mod door;
 mod jobs;
+mod mcp;
 mod openai;
 mod page;
 mod problem;
@@ -52,6 +53,8 @@ struct Inner {
     door: Door,
     jobs: Jobs,
     questions: Questions,
+    /// The questions among them that came over MCP and are cancelled by a message.
+    calls: mcp::Calls,
     requests: Arc<Semaphore>,
     threads: Arc<Semaphore>,
     roots: Vec<PathBuf>,
@@ -64,11 +67,22 @@ impl Server {
     /// section `serve`. A request that names no collection means `collection`; without one, all of them, and `default` for what
     /// is ingested.
     pub fn new(engine: Engine, address: SocketAddr, token: String, collection: Option<String>) -> Self {
+        Self::behind(Door::new(address, token), engine, collection)
+    }
+
+    /// A server for the one client that started this process, which speaks to it over streams: see [`Server::serve_mcp`]. Over HTTP it
+    /// lets nobody in.
+    pub fn without_socket(engine: Engine, collection: Option<String>) -> Self {
+        Self::behind(Door::closed(), engine, collection)
+    }
+
+    fn behind(door: Door, engine: Engine, collection: Option<String>) -> Self {
         let settings = engine.config().serve.clone();
         Self {
             inner: Arc::new(Inner {
-                door: Door::new(address, token),
+                door,
                 jobs: Jobs::default(),
+                calls: mcp::Calls::default(),
                 questions: Questions::new(settings.max_questions),
                 requests: Arc::new(Semaphore::new(settings.max_requests)),
                 threads: Arc::new(Semaphore::new(settings.max_requests)),

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 pub use eval::{EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport};
 pub use http::{
-    AskBody, DocumentText, FilterBody, Health, IngestBody, Job, JobList, JobState, PageLink, Problem, SearchBody,
-    Serving, SessionBody, TurnBody,
+    AskBody, DocumentPage, DocumentText, FilterBody, Health, IngestBody, Job, JobList, JobState, PageLink, Problem,
+    SearchBody, Serving, SessionBody, TurnBody,
 };
 
 /// A document.

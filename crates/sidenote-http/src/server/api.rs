@@ -24,7 +24,7 @@ use axum::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
+    routing::{any, get},
 };
 use futures_util::StreamExt as _;
 use schemars::JsonSchema;
@@ -39,7 +39,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::{
     Server,
     body::Body,
-    door, openai, page,
+    door, mcp, openai, page,
     problem::Refusal,
     questions::{Admitted, Client},
 };
@@ -52,7 +52,7 @@ use crate::{
 };
 
 /// Bytes of a document's text that are given at a time.
-const MAX_TEXT_BYTES: usize = 64 << 10;
+pub(super) const MAX_TEXT_BYTES: usize = 64 << 10;
 /// Most hits of a search.
 const MAX_HITS: u32 = 1_000;
 /// Most tokens of an answer, as in the configuration.
@@ -66,6 +66,7 @@ pub(super) fn router(server: Server) -> Router {
     };
     routes
         .route("/openapi.json", get(openapi))
+        .route("/mcp", any(mcp::endpoint))
         .route_layer(middleware::from_fn_with_state(server.clone(), bounded))
         .route("/", get(page::index))
         .route("/app.js", get(page::script))
@@ -317,15 +318,18 @@ async fn text(
     Address(Numbered { id }): Address<Numbered<i64>>,
     Asked(stretch): Asked<Stretch>,
 ) -> Result<Json<DocumentText>, Refusal> {
-    let offset = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let start = stretch.start.map_or(0, offset);
-    let most = start.saturating_add(MAX_TEXT_BYTES);
-    let end = stretch.end.map_or(most, offset).min(most);
-    if end < start {
-        return Err(Refusal::field("end", "it lies before `start`"));
-    }
-    let read = blocking(&server, move |engine| engine.text(DocumentId(id), Span::new(start, end))).await?;
+    let span = self::stretch(stretch.start, stretch.end, MAX_TEXT_BYTES)?;
+    let read = blocking(&server, move |engine| engine.text(DocumentId(id), span)).await?;
     read.map(|read| Json(read.into())).ok_or_else(|| Refusal::not_found("document"))
+}
+
+/// The bytes that are asked for, `most` of them.
+pub(super) fn stretch(start: Option<u64>, end: Option<u64>, most: usize) -> Result<Span, Refusal> {
+    let offset = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let start = start.map_or(0, offset);
+    let last = start.saturating_add(most);
+    let end = end.map_or(last, offset).min(last);
+    if end < start { Err(Refusal::field("end", "it lies before `start`")) } else { Ok(Span::new(start, end)) }
 }
 
 async fn forget(
@@ -337,6 +341,11 @@ async fn forget(
 }
 
 async fn search(State(server): State<Server>, Body(body): Body<SearchBody>) -> Result<Json<SearchReport>, Refusal> {
+    Ok(Json((&find(&server, body).await?).into()))
+}
+
+/// Checks a search and does it.
+pub(super) async fn find(server: &Server, body: SearchBody) -> Result<sidenote::SearchReport, Refusal> {
     let settings = &server.inner.engine.config().search;
     let limit = match body.limit {
         Some(limit) if !(1..=MAX_HITS).contains(&limit) => {
@@ -353,9 +362,8 @@ async fn search(State(server): State<Server>, Body(body): Body<SearchBody>) -> R
         Some(other) => return Err(Refusal::field("mode", &format!("`{other}` is none of hybrid, lexical, dense"))),
     };
     let request =
-        SearchRequest { limit, mode, filter: filter_of(&server, body.filter)?, ..SearchRequest::new(body.query) };
-    let report = blocking(&server, move |engine| engine.search(&request)).await?;
-    Ok(Json((&report).into()))
+        SearchRequest { limit, mode, filter: filter_of(server, body.filter)?, ..SearchRequest::new(body.query) };
+    blocking(server, move |engine| engine.search(&request)).await
 }
 
 pub(super) fn filter_of(server: &Server, body: Option<FilterBody>) -> Result<Filter, Refusal> {
@@ -383,22 +391,28 @@ fn under(path: &str) -> Result<PathBuf, Refusal> {
     if path.is_absolute() { Ok(absolute(path)) } else { Err(Refusal::field("under", "an absolute path is needed")) }
 }
 
-async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<Response, Refusal> {
+/// A question, checked.
+pub(super) fn ask_request(server: &Server, body: AskBody) -> Result<AskRequest, Refusal> {
     if body.question.trim().is_empty() {
         return Err(Refusal::field("question", "it is empty"));
     }
     let earlier = body.earlier.into_iter().map(|turn| Turn::new(turn.question, turn.answer)).collect();
-    let request = AskRequest {
+    Ok(AskRequest {
         earlier,
-        filter: filter_of(&server, body.filter)?,
+        filter: filter_of(server, body.filter)?,
         max_tokens: max_tokens("max_tokens", body.max_tokens)?,
         seed: body.seed,
         ..AskRequest::new(body.question)
-    };
+    })
+}
+
+async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<Response, Refusal> {
+    let streams = body.stream;
+    let request = ask_request(&server, body)?;
     let admitted = server.inner.questions.admit()?;
     let engine = server.inner.engine.clone();
-    if !body.stream {
-        let answer = answer(engine, request, admitted).await?;
+    if !streams {
+        let answer = answer(engine, request, admitted, |_| {}).await?;
         return Ok(Json(Answer::from(&answer)).into_response());
     }
     let (sender, receiver) = unbounded_channel();
@@ -442,16 +456,17 @@ pub(super) fn max_tokens(field: &str, asked: Option<u32>) -> Result<Option<usize
     }
 }
 
-/// The answer, once it is whole.
+/// The answer, once it is whole; `hear` gets what happens meanwhile.
 pub(super) async fn answer(
     engine: Engine,
     request: AskRequest,
     Admitted { place, cancel, client }: Admitted,
+    mut hear: impl FnMut(&sidenote::AskEvent<'_>) + Send + 'static,
 ) -> Result<sidenote::Answer, Refusal> {
     client
         .wait_for(on_a_thread(move || {
             let _place = place;
-            engine.ask(&request, &mut |_| {}, &cancel)
+            engine.ask(&request, &mut |event| hear(&event), &cancel)
         }))
         .await
 }

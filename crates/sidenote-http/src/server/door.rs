@@ -9,7 +9,7 @@
 use std::{
     collections::VecDeque,
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Mutex, PoisonError},
 };
 
@@ -50,6 +50,11 @@ impl Door {
             codes: Mutex::default(),
             sessions: Mutex::default(),
         }
+    }
+
+    /// One that lets nobody in: without a token nothing is the same as it.
+    pub(super) fn closed() -> Self {
+        Self::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), String::new())
     }
 
     pub(super) fn page_link(&self) -> io::Result<String> {
@@ -218,7 +223,7 @@ mod tests {
         let door = door();
         assert_eq!(status(&door, "/api/v1/status", &[HOST, TOKEN]), 200);
         assert_eq!(status(&door, "/api/v1/status", &[("host", "LOCALHOST:7878"), TOKEN]), 200);
-        for path in ["/api/v1/status", "/v1/models", "/openapi.json", "//", "/health/", "/api/v1/session"] {
+        for path in ["/api/v1/status", "/v1/models", "/mcp", "/openapi.json", "//", "/health/", "/api/v1/session"] {
             assert_eq!(status(&door, path, &[HOST]), 401, "{path}");
             for wrong in ["Bearer", "Bearer ", "Bearer secre", "Bearer secrets", "Basic secret", "secret"] {
                 assert_eq!(status(&door, path, &[HOST, ("authorization", wrong)]), 401, "{path} {wrong}");
@@ -226,6 +231,14 @@ mod tests {
         }
         for path in ["/", "/app.js", "/style.css", "/health"] {
             assert_eq!(status(&door, path, &[HOST]), 200, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_closed_door_lets_nobody_in() {
+        let door = Door::closed();
+        for token in ["Bearer", "Bearer ", "Bearer x"] {
+            assert_eq!(status(&door, "/mcp", &[("host", "127.0.0.1:0"), ("authorization", token)]), 401);
         }
     }
 

@@ -379,7 +379,7 @@ async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usag
     let engine = server.inner.engine.clone();
     let head = Head::new(GROUNDED);
     if !streams {
-        let answer = answer(engine, request, admitted).await?;
+        let answer = answer(engine, request, admitted, |_| {}).await?;
         let message = json!({
             "role": "assistant", "content": said(&answer), "refusal": null, "annotations": annotations(&answer),
         });

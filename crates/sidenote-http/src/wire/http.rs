@@ -142,6 +142,18 @@ pub struct DocumentText {
     pub text: String,
 }
 
+/// A page of the list of documents.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct DocumentPage {
+    /// By path.
+    pub documents: Vec<Document>,
+    /// How many there are on all pages.
+    pub total: u64,
+    /// Where the next page begins; `null` on the last.
+    pub next_offset: Option<u64>,
+}
+
 /// How far an ingest is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
