@@ -329,11 +329,19 @@ fn what_is_no_decent_request_is_refused_and_harms_nobody() {
         ("/api/v1/ingest", json!({"paths": []})),
         ("/v1/chat/completions", json!({"model": "sidenote", "messages": []})),
         ("/v1/embeddings", json!({"model": "sidenote-embedding", "input": []})),
+        ("/v1/embeddings", json!({"model": "sidenote-embedding", "input": "too long ".repeat(200)})),
     ] {
         let reply = server.ask("POST", path, Some(&body));
         assert!(reply.status == 400, "{path} {body}: {reply:?}");
         assert!(!reply.body.is_empty() && reply.json().is_object());
     }
+    let mistyped = json!({"model": "sidenote", "messages": [{"role": "user", "content": 7}]});
+    let reply = server.ask("POST", "/v1/chat/completions", Some(&mistyped));
+    assert_eq!(
+        (reply.status, reply.json()["error"]["param"].clone()),
+        (400, json!("messages[0].content")),
+        "{reply:?}"
+    );
     assert_eq!(server.ask("GET", "/api/v1/documents/x", None).status, 400);
     assert_eq!(server.ask("GET", "/api/v1/documents/1/text?start=9&end=3", None).status, 400);
     assert_eq!(server.ask("GET", "/api/v1/documents/999", None).status, 404);

@@ -1,6 +1,8 @@
 //! A question and its answer, as the library's users see them.
 
-use sidenote_index::Filter;
+use std::collections::BTreeSet;
+
+use sidenote_index::{DocumentId, Filter};
 
 use crate::{cite::Citation, confidence::Signals, context::LeftOut, retrieve::Hit};
 
@@ -171,4 +173,21 @@ pub struct Answer {
     pub model: String,
     /// The seed.
     pub seed: u64,
+}
+
+impl Answer {
+    /// Takes out what rests on documents that are gone.
+    pub(crate) fn forget(&mut self, gone: &BTreeSet<DocumentId>) {
+        let is_gone = |hit: &Hit| gone.contains(&hit.document.id);
+        let chunks: BTreeSet<_> = self.passages.iter().filter(|hit| is_gone(hit)).map(|hit| hit.chunk).collect();
+        self.passages.retain(|hit| !is_gone(hit));
+        for (place, hit) in self.passages.iter_mut().enumerate() {
+            hit.rank = place + 1;
+        }
+        self.left_out.retain(|left| !chunks.contains(&left.chunk));
+        self.citations.retain(|citation| !gone.contains(&citation.document.id));
+        let citations = &self.citations;
+        let stands = |n: &u32| citations.iter().any(|citation| citation.n == *n);
+        self.sentences.retain(|sentence| sentence.citations.iter().all(stands));
+    }
 }

@@ -82,9 +82,10 @@ impl Question<'_> {
         for part in &parts {
             outcomes.push(self.answer_part(part, &mut answer, on_event)?);
         }
+        answer.reason = reason(&parts, &outcomes);
+        self.forget_removed(&mut answer)?;
         answer.answered = !answer.sentences.is_empty();
         answer.answer = numbered(&answer.sentences);
-        answer.reason = reason(&parts, &outcomes);
         // An answer is as sure as the least sure part that is shown.
         let by_confidence = |a: &&Outcome, b: &&Outcome| a.confidence.total_cmp(&b.confidence);
         let shown = outcomes.iter().filter(|outcome| outcome.missing.is_none()).min_by(by_confidence);
@@ -199,6 +200,23 @@ impl Question<'_> {
         let confidence = signals.map_or(0.0, |signals| signals.confidence());
         tracing::debug!(?signals, confidence, "part checked");
         Ok(Reading { hits, sentences, drafted, claims, signals, confidence })
+    }
+
+    /// A document may be removed while the model reads it. What was streamed of it was there then; the answer does not have it.
+    fn forget_removed(&self, answer: &mut Answer) -> Result<(), Error> {
+        let read: BTreeSet<_> = answer.passages.iter().map(|hit| hit.document.id).collect();
+        let mut gone = BTreeSet::new();
+        for id in read {
+            if self.index.document(id)?.is_none() {
+                gone.insert(id);
+            }
+        }
+        let said = answer.sentences.len();
+        answer.forget(&gone);
+        if answer.sentences.len() < said {
+            answer.reason = Some("A document that said it was removed meanwhile.".into());
+        }
+        Ok(())
     }
 
     fn blank(&self) -> Answer {
@@ -556,6 +574,31 @@ pub(crate) mod tests {
         assert_eq!(answer.citations[0].heading[0], "Handbook");
         assert_eq!(events.last().unwrap(), "final");
         assert!(events.contains(&format!("sentence {statement}")), "{events:?}");
+    }
+
+    #[test]
+    fn a_document_that_was_removed_meanwhile_is_in_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let documents = folder.path().join("documents");
+        fs_err::create_dir(&documents).unwrap();
+        fs_err::write(documents.join("handbook.md"), HANDBOOK).unwrap();
+        let mut config = Config::default();
+        config.paths.data = folder.path().join("data");
+        config.ingest.isolation = Isolation::InProcess;
+        config.answer.min_confidence = 0.0;
+        let script = |_: &str| "The finance director approves travel expenses.".to_owned();
+        let generator = Arc::new(ScriptedGenerator::from_script(script));
+        let engine = Engine::with_models(config, Some(Arc::new(HashEmbedder::new())), Some(generator)).unwrap();
+        engine.ingest(&IngestRequest::new([documents]), &mut |_| {}, &CancelToken::new()).unwrap();
+        let remove = |event: AskEvent<'_>| {
+            if let AskEvent::Sentence { citations, .. } = event {
+                engine.forget(citations[0].document.id).unwrap();
+            }
+        };
+        let question = AskRequest::new("Who approves travel expenses?");
+        let answer = engine.ask(&question, &mut { remove }, &CancelToken::new()).unwrap();
+        assert!(!answer.answered && answer.answer.is_empty() && answer.reason.is_some(), "{answer:?}");
+        assert!(answer.passages.is_empty() && answer.citations.is_empty() && answer.left_out.is_empty(), "{answer:?}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
     models,
     query::Query,
     remove::{RemoveReport, RemoveRequest, remove},
-    retrieve::{SearchReport, SearchRequest, readable, retrieve},
+    retrieve::{SearchReport, SearchRequest, retrieve},
     watch::{WatchEvent, watch},
 };
 
@@ -388,15 +388,22 @@ impl Engine {
         Ok(generation)
     }
 
-    /// The vectors of texts, of length 1, and how many tokens they have together. A text is embedded as far as the model reads.
+    /// The vectors of texts, of length 1, and how many tokens they have together.
     ///
     /// # Errors
-    /// When the embedding model cannot be used.
+    /// [`Error::TextTooLong`] where the model would not read all of a text; when the embedding model cannot be used.
     pub fn embed(&self, texts: &[&str]) -> Result<(Vec<Vec<f32>>, usize), Error> {
         let embedder = self.embedder()?;
-        let read: Vec<&str> = texts.iter().map(|text| readable(&*embedder, text)).collect();
-        let tokens = read.iter().map(|text| embedder.count_tokens(text)).sum();
-        Ok((embedder.embed(&read)?, tokens))
+        let limit = embedder.info().max_tokens.saturating_sub(embedder.info().special_tokens);
+        let mut total = 0;
+        for (place, text) in texts.iter().enumerate() {
+            let tokens = embedder.count_tokens(text);
+            if tokens > limit {
+                return Err(Error::TextTooLong { place, tokens, limit });
+            }
+            total += tokens;
+        }
+        Ok((embedder.embed(texts)?, total))
     }
 
     /// What is in the data folder, all zero where there is none yet; with a collection's name, its documents, chunks and failures

@@ -42,6 +42,16 @@ pub enum Error {
         /// Most tokens.
         limit: usize,
     },
+    /// A text to embed is longer than the embedding model reads.
+    #[error("text {place} has {tokens} tokens, and the embedding model reads {limit}")]
+    TextTooLong {
+        /// Which of the texts, from 0.
+        place: usize,
+        /// Its tokens.
+        tokens: usize,
+        /// Most tokens.
+        limit: usize,
+    },
     /// Nothing has been ingested into this data folder yet.
     #[error("nothing has been ingested yet")]
     NothingIngested {
@@ -145,7 +155,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Config { .. } => ErrorKind::Config,
-            Self::NothingToIngest { .. } | Self::EvalSet { .. } => ErrorKind::Usage,
+            Self::NothingToIngest { .. } | Self::EvalSet { .. } | Self::TextTooLong { .. } => ErrorKind::Usage,
             Self::QuestionTooLong { .. } => ErrorKind::QuestionTooLong,
             Self::NothingIngested { .. } => ErrorKind::NothingIngested,
             Self::NoRoom { .. } => ErrorKind::DiskFull,
@@ -167,6 +177,7 @@ impl Error {
                     .into(),
             ),
             Self::QuestionTooLong { .. } => Some("ask a shorter question, or raise `llm.context_tokens`".into()),
+            Self::TextTooLong { .. } => Some("cut it in pieces, and embed each".into()),
             Self::NothingIngested { .. } => Some("`sidenote ingest FOLDER` makes a folder searchable".into()),
             Self::NoRoom { .. } => Some("make room, ingest fewer files, or name another folder with `--data`".into()),
             Self::Index(error) => index_hint(error),

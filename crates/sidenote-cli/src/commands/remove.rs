@@ -29,7 +29,9 @@ pub(crate) fn run(session: &Session, args: &RemoveArgs) -> anyhow::Result<Exit> 
     if unlisted > 0 {
         output.hint(&format!("forgotten too: {} that could not be read", counted(unlisted, "file")));
     }
-    if exit == Exit::Nothing {
+    if exit == Exit::Nothing && args.purge {
+        output.hint("nothing was stored under these paths; what was removed before is wiped from the data folder");
+    } else if exit == Exit::Nothing {
         output.hint("nothing was stored under these paths; `sidenote documents` lists what is");
     }
     Ok(exit)

@@ -12,7 +12,7 @@ use aide::{
         ApiRouter,
         routing::{delete_with, get_with, post_with},
     },
-    openapi::{Info, OpenApi, SecurityScheme},
+    openapi::{Info, MediaType, OpenApi, SchemaObject, SecurityScheme},
     transform::{TransformOpenApi, TransformOperation},
 };
 use axum::{
@@ -123,7 +123,18 @@ fn documented() -> (Router<Server>, OpenApi) {
             post_with(ask, |route| {
                 says("Answers a question; with `stream` as server-sent events, whose names and data are those of `AskEvent`, \
                       and `error` with a problem.")(route)
-                .response::<200, Json<Answer>>()
+                .response_with::<200, Json<Answer>, _>(|mut response| {
+                    let events = MediaType {
+                        schema: Some(SchemaObject {
+                            json_schema: schemars::json_schema!({"type": "string"}),
+                            external_docs: None,
+                            example: None,
+                        }),
+                        ..MediaType::default()
+                    };
+                    response.inner().content.insert("text/event-stream".to_owned(), events);
+                    response
+                })
             }),
         )
         .api_route(

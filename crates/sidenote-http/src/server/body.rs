@@ -29,9 +29,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let bytes = read(&parts.headers, body).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| Refusal::unusable(&error, "body"))?;
+        // What stands behind the value is nothing that anybody meant.
+        json.end().map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, "usage", format!("the body cannot be used: {error}"))
-        })
+        })?;
+        Ok(Self(value))
     }
 }
 

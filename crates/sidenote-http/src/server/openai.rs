@@ -89,7 +89,7 @@ impl Fault {
             None => problem.detail,
         };
         let kind = if self.0.status.is_client_error() { "invalid_request_error" } else { "server_error" };
-        json!({"error": {"message": message, "type": kind, "param": null, "code": problem.kind}})
+        json!({"error": {"message": message, "type": kind, "param": self.0.field, "code": problem.kind}})
     }
 }
 
@@ -316,8 +316,11 @@ async fn chat(State(server): State<Server>, body: Result<Body<ChatRequest>, Refu
         return Err(Refusal::field("n", "one answer is given").into());
     }
     // A limit above ours is kept by every answer.
-    let asked_tokens = request.max_completion_tokens.or(request.max_tokens);
-    let max_tokens = max_tokens("max_completion_tokens", asked_tokens.map(|tokens| tokens.min(MAX_TOKENS)))?;
+    let (named, asked_tokens) = match request.max_completion_tokens {
+        None => ("max_tokens", request.max_tokens),
+        tokens => ("max_completion_tokens", tokens),
+    };
+    let max_tokens = max_tokens(named, asked_tokens.map(|tokens| tokens.min(MAX_TOKENS)))?;
     let seed = request.seed.map(i64::cast_unsigned);
     let streams = request.stream.unwrap_or(false);
     let with_usage = request.stream_options.unwrap_or_default().include_usage.unwrap_or(false);

@@ -22,13 +22,15 @@ pub(super) struct Refusal {
     pub(super) detail: String,
     /// What to do next.
     pub(super) hint: Option<String>,
+    /// The field of the request that it is about.
+    pub(super) field: Option<String>,
     /// Seconds after which it may be tried again.
     pub(super) retry_after: Option<u32>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, kind, detail: detail.into(), hint: None, retry_after: None }
+        Self { status, kind, detail: detail.into(), hint: None, field: None, retry_after: None }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -41,7 +43,17 @@ impl Refusal {
 
     /// A field of the request that cannot be used.
     pub(super) fn field(name: &str, problem: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "usage", format!("`{name}`: {problem}"))
+        let refusal = Self::new(StatusCode::BAD_REQUEST, "usage", format!("`{name}`: {problem}"));
+        Self { field: Some(name.to_owned()), ..refusal }
+    }
+
+    /// JSON that is not what was asked for: the field is named, or `whole` where all of it is wrong.
+    pub(super) fn unusable(error: &serde_path_to_error::Error<serde_json::Error>, whole: &str) -> Self {
+        let (path, problem) = (error.path().to_string(), error.inner().to_string());
+        if path != "." {
+            return Self::field(&path, &problem);
+        }
+        Self::new(StatusCode::BAD_REQUEST, "usage", format!("the {whole} cannot be used: {problem}"))
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -86,7 +98,7 @@ impl From<sidenote::Error> for Refusal {
             tracing::error!(kind = kind.as_str(), %error, cause = ?std::error::Error::source(&error), "request failed");
         }
         let retry_after = matches!(kind, ErrorKind::Locked | ErrorKind::Interrupted).then_some(5);
-        Self { status, kind: kind.as_str(), detail: error.to_string(), hint: error.hint(), retry_after }
+        Self { status, kind: kind.as_str(), detail: error.to_string(), hint: error.hint(), field: None, retry_after }
     }
 }
 

@@ -201,9 +201,7 @@ pub(super) async fn call(
 fn arguments<T: DeserializeOwned>(given: Option<JsonObject>) -> Result<T, Refusal> {
     let given = Value::Object(given.unwrap_or_default());
     serde_path_to_error::deserialize(given).map_err(|error| {
-        let (path, problem) = (error.path().to_string(), error.inner());
-        let name = if path == "." { "arguments" } else { &path };
-        Refusal::field(name, &problem.to_string()).hint("`tools/list` says what each tool takes")
+        Refusal::unusable(&error, "object of arguments").hint("`tools/list` says what each tool takes")
     })
 }
 
