@@ -532,6 +532,26 @@ pub(crate) mod tests {
         question: &str,
         drafts: &'static [(&'static str, &'static str)],
     ) -> (Answer, Vec<String>) {
+        let (_folder, engine) = engine_of(files, configure, drafts);
+        let mut events = Vec::new();
+        let mut listen = |event: AskEvent<'_>| match event {
+            AskEvent::Phase(_) => {}
+            AskEvent::Understood(text) => events.push(format!("understood {text}")),
+            AskEvent::Token(text) => events.push(format!("token {text}")),
+            AskEvent::Sentence { sentence, .. } => events.push(format!("sentence {}", sentence.text)),
+            AskEvent::Retract(text) => events.push(format!("retract {text}")),
+            AskEvent::Final(_) => events.push("final".into()),
+        };
+        let answer = engine.ask(&AskRequest::new(question), &mut listen, &CancelToken::new()).unwrap();
+        (answer, events)
+    }
+
+    /// An engine that knows these files, and says what the script has.
+    fn engine_of(
+        files: &[(&str, &str)],
+        configure: impl FnOnce(&mut Config),
+        drafts: &'static [(&'static str, &'static str)],
+    ) -> (tempfile::TempDir, Engine) {
         let folder = tempfile::tempdir().unwrap();
         let documents = folder.path().join("documents");
         fs_err::create_dir(&documents).unwrap();
@@ -550,17 +570,7 @@ pub(crate) mod tests {
         let generator = Arc::new(ScriptedGenerator::from_script(script));
         let engine = Engine::with_models(config, Some(Arc::new(HashEmbedder::new())), Some(generator)).unwrap();
         engine.ingest(&IngestRequest::new([documents]), &mut |_| {}, &CancelToken::new()).unwrap();
-        let mut events = Vec::new();
-        let mut listen = |event: AskEvent<'_>| match event {
-            AskEvent::Phase(_) => {}
-            AskEvent::Understood(text) => events.push(format!("understood {text}")),
-            AskEvent::Token(text) => events.push(format!("token {text}")),
-            AskEvent::Sentence { sentence, .. } => events.push(format!("sentence {}", sentence.text)),
-            AskEvent::Retract(text) => events.push(format!("retract {text}")),
-            AskEvent::Final(_) => events.push("final".into()),
-        };
-        let answer = engine.ask(&AskRequest::new(question), &mut listen, &CancelToken::new()).unwrap();
-        (answer, events)
+        (folder, engine)
     }
 
     #[test]
@@ -578,18 +588,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_document_that_was_removed_meanwhile_is_in_no_answer() {
-        let folder = tempfile::tempdir().unwrap();
-        let documents = folder.path().join("documents");
-        fs_err::create_dir(&documents).unwrap();
-        fs_err::write(documents.join("handbook.md"), HANDBOOK).unwrap();
-        let mut config = Config::default();
-        config.paths.data = folder.path().join("data");
-        config.ingest.isolation = Isolation::InProcess;
-        config.answer.min_confidence = 0.0;
-        let script = |_: &str| "The finance director approves travel expenses.".to_owned();
-        let generator = Arc::new(ScriptedGenerator::from_script(script));
-        let engine = Engine::with_models(config, Some(Arc::new(HashEmbedder::new())), Some(generator)).unwrap();
-        engine.ingest(&IngestRequest::new([documents]), &mut |_| {}, &CancelToken::new()).unwrap();
+        const SCRIPT: &[(&str, &str)] = &[("", "The finance director approves travel expenses.")];
+        let sure = |config: &mut Config| config.answer.min_confidence = 0.0;
+        let (_folder, engine) = engine_of(&[("handbook.md", HANDBOOK)], sure, SCRIPT);
         let remove = |event: AskEvent<'_>| {
             if let AskEvent::Sentence { citations, .. } = event {
                 engine.forget(citations[0].document.id).unwrap();

@@ -6,9 +6,9 @@
 //! beside its own it would find what was found already. (Rewriting the questions of a conversation: Elgohary et al., "Can You Unpack
 //! That? Learning to Rewrite Questions-in-Context", EMNLP 2019.)
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::collections::HashSet;
 
-use sidenote_model::{CancelToken, GenerateRequest, Generator, StopReason};
+use sidenote_model::{CancelToken, Generator};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
@@ -54,14 +54,9 @@ pub(crate) fn stand_alone(
     if recent.is_empty() || !leans(question) {
         return Ok(None);
     }
-    let prompt = generator.render(&prompt::follow_up_messages(&recent, question))?;
     let max_tokens =
         generator.count_tokens(question) + recent.iter().map(|text| generator.count_tokens(text)).sum::<usize>();
-    let request = GenerateRequest { cancel: cancel.clone(), ..GenerateRequest::greedy(prompt, max_tokens) };
-    let written = generator.generate(&request, &mut |_| ControlFlow::Continue(()))?;
-    if written.stop_reason == StopReason::Cancelled {
-        return Err(Error::Cancelled);
-    }
+    let written = prompt::written(&prompt::follow_up_messages(&recent, question), max_tokens, generator, cancel)?;
     let standalone = trusted(&written.text, question, &recent).or_else(|| beside_the_last(question, earlier));
     tracing::debug!(rewritten = standalone.is_some(), "a question that leans on earlier ones");
     Ok(standalone)

@@ -4,9 +4,9 @@
 //! for all of it finds half. The language model takes such a question apart; the program looks over what it made: parts may
 //! use the words of the question and no others, so nothing is asked that the user did not ask.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::collections::HashSet;
 
-use sidenote_model::{CancelToken, GenerateRequest, Generator};
+use sidenote_model::{CancelToken, Generator};
 
 use crate::{
     error::Error,
@@ -45,12 +45,10 @@ pub(crate) fn split(question: &str, generator: &dyn Generator, cancel: &CancelTo
     if !may_ask_more(question) {
         return Ok(vec![Part::whole(question)]);
     }
-    let prompt = generator.render(&prompt::split_messages(question))?;
     // The parts repeat the question's words, some of them twice.
     let max_tokens = 3 * generator.count_tokens(question);
-    let request = GenerateRequest { cancel: cancel.clone(), ..GenerateRequest::greedy(prompt, max_tokens) };
-    let written = generator.generate(&request, &mut |_| ControlFlow::Continue(()))?.text;
-    let parts = parts_of(question, &written);
+    let written = prompt::written(&prompt::split_messages(question), max_tokens, generator, cancel)?;
+    let parts = parts_of(question, &written.text);
     tracing::debug!(parts = parts.len(), "question taken apart");
     Ok(parts)
 }

@@ -4,11 +4,11 @@
 //! The words of the instruction live in `prompts/`. Passages and question are message content: the generator turns
 //! content into plain tokens, so nothing in a document can become a turn of the conversation.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::ControlFlow};
 
-use sidenote_model::{ChatMessage, Role};
+use sidenote_model::{CancelToken, ChatMessage, GenerateRequest, Generation, Generator, Role};
 
-use crate::context::Passage;
+use crate::{context::Passage, error::Error};
 
 /// The role in which the model reads passages.
 const SYSTEM: &str = include_str!("prompts/system.txt");
@@ -39,6 +39,18 @@ pub(crate) const VERDICTS: [&str; 2] = ["Yes", "No"];
 /// Passages with a question each, and whether they answer it: source, passage, question, verdict. They are of other trades than
 /// any document is likely to be. Without them a small model says "Yes" to whatever speaks of the matter.
 const VERDICT_EXAMPLES: &str = include_str!("prompts/verdict_examples.txt");
+
+/// What the model writes to messages of this room, beside the drafts: a question in other words, a name.
+pub(crate) fn written(
+    messages: &[ChatMessage],
+    max_tokens: usize,
+    generator: &dyn Generator,
+    cancel: &CancelToken,
+) -> Result<Generation, Error> {
+    let prompt = generator.render(messages)?;
+    let request = GenerateRequest { cancel: cancel.clone(), ..GenerateRequest::greedy(prompt, max_tokens) };
+    Ok(generator.generate(&request, &mut |_| ControlFlow::Continue(()))?)
+}
 
 /// The messages that ask whether `text`, which stands under `source`, holds the answer. All but the last are the same for every
 /// question.

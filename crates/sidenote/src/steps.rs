@@ -7,9 +7,7 @@
 //! mark. (Asking such questions one after the other: Press et al., "Measuring and Narrowing the Compositionality Gap in
 //! Language Models", 2023.)
 
-use std::ops::ControlFlow;
-
-use sidenote_model::{CancelToken, GenerateRequest, Generator, StopReason};
+use sidenote_model::{CancelToken, Generator, StopReason};
 
 use crate::{
     error::Error,
@@ -53,11 +51,9 @@ pub(crate) fn take_apart(
     if question.len() > MAX_QUESTION_BYTES || !question.contains(" the ") || question.contains(PLACE) {
         return Ok(None);
     }
-    let prompt = generator.render(&prompt::steps_messages(question))?;
     let max_tokens = generator.count_tokens(question) + 8;
-    let request = GenerateRequest { cancel: cancel.clone(), ..GenerateRequest::greedy(prompt, max_tokens) };
-    let written = generator.generate(&request, &mut |_| ControlFlow::Continue(()))?.text;
-    Ok(steps_of(question.trim(), written.trim()))
+    let written = prompt::written(&prompt::steps_messages(question), max_tokens, generator, cancel)?;
+    Ok(steps_of(question.trim(), written.text.trim()))
 }
 
 /// The steps, where `written` is the question but for a mark in place of a description.
@@ -81,9 +77,8 @@ pub(crate) fn name_in(
     generator: &dyn Generator,
     cancel: &CancelToken,
 ) -> Result<Option<String>, Error> {
-    let prompt = generator.render(&prompt::name_messages(source, text, question))?;
-    let request = GenerateRequest { cancel: cancel.clone(), ..GenerateRequest::greedy(prompt, MAX_NAME_TOKENS) };
-    let written = generator.generate(&request, &mut |_| ControlFlow::Continue(()))?;
+    let messages = prompt::name_messages(source, text, question);
+    let written = prompt::written(&messages, MAX_NAME_TOKENS, generator, cancel)?;
     let name = written.text.trim().trim_end_matches('.').trim_matches('"');
     let is_whole = written.stop_reason == StopReason::EndOfText;
     let is_new = !terms(name).is_empty() && !term_set(name).is_subset(&term_set(question));

@@ -3,9 +3,7 @@
 //! It is searched for and never shown, so a clumsy translation does no harm: what counts are the words that the documents use.
 //! (Searching in translation: Nie, "Cross-Language Information Retrieval", 2010.)
 
-use std::ops::ControlFlow;
-
-use sidenote_model::{CancelToken, GenerateRequest, Generator};
+use sidenote_model::{CancelToken, Generator};
 
 use crate::{error::Error, prompt};
 
@@ -19,9 +17,7 @@ pub(crate) fn question(
     generator: &dyn Generator,
     cancel: &CancelToken,
 ) -> Result<String, Error> {
-    let prompt = generator.render(&prompt::translate_messages(question, language))?;
     let max_tokens = TOKENS_FOR_ONE * generator.count_tokens(question);
-    let request = GenerateRequest { cancel: cancel.clone(), ..GenerateRequest::greedy(prompt, max_tokens) };
-    let written = generator.generate(&request, &mut |_| ControlFlow::Continue(()))?.text;
-    Ok(written.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned())
+    let written = prompt::written(&prompt::translate_messages(question, language), max_tokens, generator, cancel)?;
+    Ok(written.text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned())
 }

@@ -19,8 +19,6 @@ use crate::{
     terminal::one_line,
 };
 
-/// Turns that are handed on with a question. The engine reads the last ones of them.
-const MAX_TURNS: usize = 8;
 /// Bytes of a document that `/open` shows on both sides of a quote.
 const MARGIN_BYTES: usize = 600;
 
@@ -106,8 +104,6 @@ impl Chat<'_> {
     fn remember(&mut self, answer: Answer) {
         let question = answer.standalone.unwrap_or(answer.question);
         self.turns.push(Turn::new(question, answer.answer));
-        let surplus = self.turns.len().saturating_sub(MAX_TURNS);
-        self.turns.drain(..surplus);
         self.notes.extend(answer.citations);
     }
 

@@ -83,13 +83,8 @@ impl<R: Into<Refusal>> From<R> for Fault {
 
 impl Fault {
     fn body(&self) -> Value {
-        let problem = self.0.problem();
-        let message = match problem.hint {
-            Some(hint) => format!("{}; {hint}", problem.detail),
-            None => problem.detail,
-        };
         let kind = if self.0.status.is_client_error() { "invalid_request_error" } else { "server_error" };
-        json!({"error": {"message": message, "type": kind, "param": self.0.field, "code": problem.kind}})
+        json!({"error": {"message": self.0.told(), "type": kind, "param": self.0.field, "code": self.0.kind}})
     }
 }
 

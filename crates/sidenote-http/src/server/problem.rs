@@ -60,6 +60,14 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
     }
 
+    /// What is wrong, and what to do next.
+    pub(super) fn told(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}; {hint}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
     pub(super) fn problem(&self) -> Problem {
         Problem {
             type_: "about:blank".to_owned(),

@@ -12,13 +12,10 @@ const CLOSEST: usize = 3;
 
 /// A refusal and what to do about it.
 pub(super) fn sentence(refusal: &Refusal) -> String {
-    let mut characters = refusal.detail.chars();
-    let begun: String =
+    let told = refusal.told();
+    let mut characters = told.chars();
+    let whole: String =
         characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default();
-    let whole = match &refusal.hint {
-        Some(hint) => format!("{begun}; {hint}"),
-        None => begun,
-    };
     if whole.ends_with(['.', '!', '?']) { whole } else { format!("{whole}.") }
 }
 
