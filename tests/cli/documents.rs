@@ -405,3 +405,25 @@ fn another_embedding_model_takes_over_and_the_old_one_answers_until_then() {
     assert!(back.stdout.contains("chunks embedded anew"), "{back:?}");
     assert_eq!(found(&sandbox).0, 0);
 }
+
+#[test]
+fn another_precision_is_another_model_that_takes_over_at_the_next_ingest() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.set("SIDENOTE_EMBED_PRECISION", "f32");
+    let chunks = sandbox.json(["ingest", "docs"]).1["chunks"].as_u64().unwrap();
+    let found = |sandbox: &Sandbox| sandbox.json(["search", "who pays for flights", "--mode", "dense"]);
+    assert_eq!(found(&sandbox).0, 0);
+    sandbox.set("SIDENOTE_EMBED_PRECISION", "int8");
+    assert_eq!(found(&sandbox).0, 0, "until then it is searched as it was made");
+    let (code, report) = sandbox.json(["ingest", "docs"]);
+    assert_eq!(
+        (code, report["reembedded"].as_u64(), report["unchanged"].as_u64()),
+        (0, Some(chunks), Some(3)),
+        "{report}"
+    );
+    assert_eq!(found(&sandbox).0, 0);
+    // And back: it is searched in the way that made it now.
+    sandbox.set("SIDENOTE_EMBED_PRECISION", "f32");
+    assert_eq!(found(&sandbox).0, 0);
+}

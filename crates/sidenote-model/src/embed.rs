@@ -1,5 +1,7 @@
 //! The seam to what turns text into vectors.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ModelError;
 
 /// Which model made a vector. Vectors of different models never meet.
@@ -7,7 +9,8 @@ use crate::ModelError;
 pub struct EmbedderInfo {
     /// Name for people.
     pub name: String,
-    /// Identity: sha256 over the hashes of the model file and of the tokenizer file, 64 lower-case hex digits.
+    /// Identity: sha256 over the hashes of the model file and of the tokenizer file, and over the way it computes, 64 lower-case
+    /// hex digits.
     pub sha256_hex: String,
     /// Length of a vector.
     pub dimensions: usize,
@@ -15,6 +18,22 @@ pub struct EmbedderInfo {
     pub max_tokens: usize,
     /// How many of these are special tokens that the model adds itself.
     pub special_tokens: usize,
+}
+
+/// How an embedder computes whose weights are stored as int8. Vectors of the two ways do not meet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Products of whole numbers, on every CPU the same: more than twice as fast where it has instructions for them (VNNI).
+    #[default]
+    Int8,
+    /// Products of fractions, as the model is exported. Models with weights of fractions compute so in any case.
+    F32,
+}
+
+impl Precision {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Int8, Self::F32];
 }
 
 /// A text as the model sees it, token by token.

@@ -22,7 +22,7 @@ mod llama;
 mod llama_log;
 mod llama_thread;
 pub mod manifest;
-mod nan_guards;
+mod onnx_graph;
 mod pieces;
 mod prefix;
 mod probe;
@@ -34,7 +34,7 @@ mod stamp;
 mod state_file;
 mod template;
 
-pub use embed::{Embedder, EmbedderInfo, TokenVectors};
+pub use embed::{Embedder, EmbedderInfo, Precision, TokenVectors};
 pub use error::ModelError;
 pub use fastembed::{EmbedderOptions, OnnxEmbedder, OnnxModelPaths};
 pub use generate::{

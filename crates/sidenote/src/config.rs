@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use sidenote_model::Precision;
+
 use crate::{error::Error, walk::absolute};
 
 /// Most memory of the extraction worker, where nobody says otherwise.
@@ -189,6 +191,9 @@ impl Default for VectorIndexing {
 pub struct Embedding {
     /// Threads that embed, each with the model's weights of its own; 0 means one a core, 64 at most.
     pub workers: usize,
+    /// How vectors are computed where the model's weights are int8. Another than the one that made an index is another model:
+    /// the next ingest embeds everything anew.
+    pub precision: Precision,
     /// Most bytes kept in memory of passages that were read closely ([`Search::rerank_depth`]), so that one that is found again is
     /// not read again; 0 keeps none.
     pub kept_bytes: usize,
@@ -196,7 +201,7 @@ pub struct Embedding {
 
 impl Default for Embedding {
     fn default() -> Self {
-        Self { workers: 0, kept_bytes: 64 << 20 }
+        Self { workers: 0, precision: Precision::default(), kept_bytes: 64 << 20 }
     }
 }
 

@@ -49,7 +49,7 @@ struct Inner {
     generator: Mutex<Option<Arc<dyn Generator>>>,
 }
 
-/// A model that made the index, and its embedder; `None` where the model of that name in the models folder is another.
+/// A model that made the index, and its embedder; `None` where the model of that name is another.
 type Former = (EmbeddingModelInfo, Option<Arc<dyn Embedder>>);
 
 type BothModels = (Arc<dyn Embedder>, Arc<dyn Generator>);
@@ -506,10 +506,8 @@ impl Engine {
         }
         if former.as_ref().is_none_or(|(model, _)| model != known) {
             // One that cannot be loaded may be there the next time; one that is another stays another.
-            *former = models::load_embedder_named(self.config(), &known.name).ok().map(|embedder| {
-                let made_it = models::model_info(&*embedder) == *known;
-                (known.clone(), made_it.then_some(embedder))
-            });
+            *former =
+                models::load_embedder_that_made(self.config(), known).ok().map(|embedder| (known.clone(), embedder));
         }
         let embedder = former.as_ref().and_then(|(_, embedder)| embedder.clone());
         embedder.ok_or_else(|| {

@@ -10,7 +10,7 @@ use std::{
 
 use sidenote_index::EmbeddingModelInfo;
 use sidenote_model::{
-    Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxEmbedder, OnnxModelPaths,
+    Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxEmbedder, OnnxModelPaths, Precision,
     RememberingEmbedder, manifest,
 };
 
@@ -23,23 +23,41 @@ const RUNTIME_FILE: &str = if cfg!(target_os = "macos") { "libonnxruntime.dylib"
 pub(crate) fn load_embedder(config: &Config) -> Result<Arc<dyn Embedder>, Error> {
     let name = &config.models.embedder;
     check(config, name)?;
-    load_embedder_from(config, &located(config, name), shown_name(name))
+    load_embedder_from(config, &located(config, name), shown_name(name), config.embed.precision)
 }
 
-/// An embedding model of the models folder, whatever the configuration names.
-pub(crate) fn load_embedder_named(config: &Config, name: &str) -> Result<Arc<dyn Embedder>, Error> {
+/// The embedding model that made an index, where it is the configured one with another precision or one of the models folder;
+/// `None` where what is there is another.
+pub(crate) fn load_embedder_that_made(
+    config: &Config,
+    made: &EmbeddingModelInfo,
+) -> Result<Option<Arc<dyn Embedder>>, Error> {
+    let is_configured = shown_name(&config.models.embedder) == made.name;
+    let name = if is_configured { &config.models.embedder } else { &made.name };
+    let folder = if is_configured { located(config, name) } else { config.paths.models.join(name) };
     check(config, name)?;
-    load_embedder_from(config, &config.paths.models.join(name), name.to_owned())
+    for precision in Precision::ALL {
+        let embedder = load_embedder_from(config, &folder, made.name.clone(), precision)?;
+        if model_info(&*embedder) == *made {
+            return Ok(Some(embedder));
+        }
+    }
+    Ok(None)
 }
 
-fn load_embedder_from(config: &Config, folder: &Path, name: String) -> Result<Arc<dyn Embedder>, Error> {
+fn load_embedder_from(
+    config: &Config,
+    folder: &Path,
+    name: String,
+    precision: Precision,
+) -> Result<Arc<dyn Embedder>, Error> {
     check(config, &config.models.runtime)?;
     let paths = OnnxModelPaths {
         model: folder.join("model.onnx"),
         tokenizer: folder.join("tokenizer.json"),
         runtime: runtime(config),
     };
-    let options = EmbedderOptions { name, workers: config.embed.workers, ..EmbedderOptions::default() };
+    let options = EmbedderOptions { name, workers: config.embed.workers, precision, ..EmbedderOptions::default() };
     let embedder = OnnxEmbedder::load(&paths, &options)?;
     Ok(Arc::new(RememberingEmbedder::new(Arc::new(embedder), config.embed.kept_bytes)))
 }
