@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::sandbox::{Sandbox, check_schema};
+use super::sandbox::{Run, Sandbox, check_schema};
 
 const QUESTIONS: [&str; 4] = [
     "Who approves travel expenses?",
@@ -60,12 +60,14 @@ fn a_conversation_is_followed_and_its_notes_are_numbered_through() {
     let understood = second["standalone"].as_str().unwrap();
     assert!(understood.contains("travel") || understood.contains("expenses"), "{understood}");
     assert!(first["standalone"].is_null() && third["standalone"].is_null(), "{first:#} {third:#}");
-    let numbers: Vec<u64> = answers
-        .iter()
-        .flat_map(|answer| answer["citations"].as_array().unwrap())
-        .map(|note| note["n"].as_u64().unwrap())
-        .collect();
-    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    let numbers = |answers: &[&Value]| -> Vec<u64> {
+        let notes = answers.iter().flat_map(|answer| answer["citations"].as_array().unwrap());
+        notes.map(|note| note["n"].as_u64().unwrap()).collect()
+    };
+    for conversation in [&[first, second][..], &[third]] {
+        let numbers = numbers(conversation);
+        assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    }
 
     let lines = format!("{}\n/sources\n/open 1\n/open 99\n/quit\nnever asked\n", QUESTIONS[0]);
     let run = sandbox.run_with_input(["chat"], &lines);
@@ -73,6 +75,58 @@ fn a_conversation_is_followed_and_its_notes_are_numbered_through() {
     // Below the answer, in the list, and where it stands in the document.
     assert_eq!(run.stdout.matches("travel.md").count(), 3, "{run:?}");
     assert!(run.stderr.contains("there is no note 99"), "{run:?}");
+}
+
+#[test]
+fn conversations_are_kept_gone_on_with_shown_and_deleted() {
+    let Some(mut sandbox) = handbook() else { return };
+    sandbox.set("SIDENOTE_ANSWER_MIN_CONFIDENCE", "0");
+    let json = |run: Run| -> Value { serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run:?}")) };
+    let asked = |run: &Run| -> Vec<Value> { run.stdout.lines().map(|it| serde_json::from_str(it).unwrap()).collect() };
+    let none = sandbox.run(["chats"]);
+    assert_eq!((none.code, none.stdout.as_str()), (1, ""), "{none:?}");
+    assert_eq!(sandbox.run(["chat", "--resume"]).code, 2);
+
+    let run = sandbox.run_with_input(["chat", "--no-keep", "--json"], &format!("{}\n", QUESTIONS[0]));
+    let first_note = asked(&run)[0]["citations"][0]["n"].as_u64().expect("a note");
+    assert_eq!(first_note, 1);
+    assert_eq!(json(sandbox.run(["chats", "--json"]))["chats"], serde_json::json!([]));
+    let run = sandbox.run_with_input(["chat", "--json"], &format!("{}\n/new\n{}\n", QUESTIONS[0], QUESTIONS[1]));
+    assert_eq!(run.code, 0, "{run:?}");
+    let answer = asked(&run)[0].clone();
+    let list = json(sandbox.run(["chats", "--json"]));
+    check_schema("chats", &list);
+    let shown: Vec<_> = list["chats"].as_array().unwrap().iter().map(|it| (&it["id"], &it["first_question"])).collect();
+    assert_eq!(shown, [(&2.into(), &QUESTIONS[1].into()), (&1.into(), &QUESTIONS[0].into())]);
+
+    // Gone on with: what it leans on is known, and its notes go on counting.
+    let run = sandbox.run_with_input(["chat", "--resume", "1", "--json"], "Why?\n");
+    let next = asked(&run)[0].clone();
+    assert!(next["standalone"].is_string(), "{next:#}");
+    let chat = json(sandbox.run(["chats", "show", "1", "--json"]));
+    check_schema("chat", &chat);
+    assert_eq!(chat["turns"].as_array().unwrap().len(), 2);
+    for key in ["answer", "citations", "sentences", "answered", "reason"] {
+        assert_eq!(chat["turns"][0]["answer"][key], answer[key], "{key}");
+        assert_eq!(chat["turns"][1]["answer"][key], next[key], "{key}");
+    }
+    let last = answer["citations"].as_array().unwrap().len() as u64;
+    assert!(next["citations"].as_array().unwrap().iter().all(|note| note["n"].as_u64().unwrap() > last));
+    let run = sandbox.run(["chats", "show", "1"]);
+    assert!(run.stdout.contains(QUESTIONS[0]) && run.stdout.contains("travel.md"), "{run:?}");
+
+    // The document goes, and what was answered from it with it.
+    let path = answer["citations"][0]["document"]["path"].as_str().unwrap().to_owned();
+    assert_eq!(sandbox.run(["remove", &path]).code, 0);
+    let chat = json(sandbox.run(["chats", "show", "1", "--json"]));
+    assert_eq!((&chat["turns"][0]["question"], &chat["turns"][0]["answer"]), (&QUESTIONS[0].into(), &Value::Null));
+    assert!(sandbox.run(["chats", "show", "1"]).stdout.contains("Forgotten"));
+
+    let run = sandbox.run(["chats", "delete", "1", "--purge", "--json"]);
+    assert_eq!(json(run)["deleted"], 1);
+    assert_eq!(sandbox.run(["chats", "show", "1"]).code, 1);
+    assert_eq!(json(sandbox.run(["chats", "delete", "--all", "--json"]))["deleted"], 1);
+    assert_eq!(sandbox.run(["chats", "delete", "--all"]).code, 1);
 }
 
 #[test]

@@ -17,6 +17,8 @@ fn every_command_prints_one_value_of_its_schema() {
         ("backup", &["backup", "docs.backup"]),
         ("backup", &["restore", "docs.backup", "--replace"]),
         ("export", &["export", "docs.jsonl"]),
+        ("chats", &["chats"]),
+        ("chats_deleted", &["chats", "delete", "--all"]),
         ("config", &["config"]),
         ("models", &["models", "list"]),
         ("models", &["models", "verify", "all-minilm-l6-v2-int8"]),

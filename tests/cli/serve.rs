@@ -218,6 +218,48 @@ fn an_answer_streams_and_ends_with_the_whole_of_it() {
 }
 
 #[test]
+fn conversations_are_kept_and_gone_on_with() {
+    let Some(sandbox) = sandbox() else { return };
+    let server = Server::start(&sandbox);
+    let asked = |body: Value| {
+        let reply = server.ask("POST", "/api/v1/ask", Some(&body));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply
+    };
+    let list = || server.ask("GET", "/api/v1/chats", None).json()["chats"].clone();
+    let question = "Who approves travel expenses?";
+    assert_eq!(asked(json!({"question": question})).json()["chat"], Value::Null);
+    assert_eq!(list(), json!([]));
+    let first = asked(json!({"question": question, "keep": true})).json();
+    check_schema("ask", &first);
+    let chat = first["chat"].as_i64().expect("it is kept");
+    // The next one as a stream: its last event says where it is kept.
+    let events = asked(json!({"question": "Why?", "chat": chat, "stream": true})).body;
+    let last = events.split("\n\n").filter(|event| event.starts_with("event: final")).last().unwrap();
+    let last: Value = serde_json::from_str(last.split_once("data: ").unwrap().1).unwrap();
+    assert!(last["standalone"].is_string() && last["chat"] == json!(chat), "{last:#}");
+    let shown = server.ask("GET", &format!("/api/v1/chats/{chat}"), None).json();
+    check_schema("chat", &shown);
+    assert_eq!(
+        (&shown["turns"][0]["answer"]["citations"], &shown["turns"][1]["question"]),
+        (&first["citations"], &json!("Why?"))
+    );
+    assert_eq!((list().as_array().unwrap().len(), &list()[0]["turns"]), (1, &json!(2)));
+
+    for (body, status) in [
+        (json!({"question": "Why?", "chat": 99}), 404),
+        (json!({"question": "Why?", "chat": chat, "earlier": [{"question": "Who?"}]}), 400),
+        (json!({"question": "Why?", "chat": chat, "filter": {"collection": "other"}}), 400),
+    ] {
+        assert_eq!(server.ask("POST", "/api/v1/ask", Some(&body)).status, status, "{body}");
+    }
+    let path = format!("/api/v1/chats/{chat}");
+    assert_eq!(server.ask("DELETE", &path, None).json()["deleted"], 1);
+    assert_eq!((server.ask("DELETE", &path, None).status, server.ask("GET", &path, None).status), (404, 404));
+    assert_eq!(server.send("GET", "/api/v1/chats", &[], None).status, 401, "not without the token");
+}
+
+#[test]
 fn a_folder_is_ingested_with_progress_and_only_inside_of_the_roots() {
     let Some(sandbox) = sandbox() else { return };
     let server = Server::start(&sandbox);
@@ -458,6 +500,8 @@ fn a_person_asks_in_a_browser_and_opens_a_note() {
     assert_eq!(seen["code_is_gone"], true);
     assert!(!seen["marked"].as_str().unwrap().is_empty(), "{seen}");
     assert!(seen["quote"].as_str().unwrap().contains(seen["marked"].as_str().unwrap().trim()), "{seen}");
+    assert!(seen["past"].as_str().unwrap().contains("Who approves travel expenses?"), "{seen}");
+    assert_eq!(seen["quote_again"], seen["quote"], "{seen}");
     assert_eq!((&seen["mark_has_focus"], &seen["source_closes"]), (&json!(true), &json!(true)), "{seen}");
     assert!(seen["first_hit"].as_str().unwrap().contains("140 euros"), "{seen}");
     assert!(seen["documents"].as_str().unwrap().contains("<img src=x onerror=alert(1)>"), "{seen}");

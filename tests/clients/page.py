@@ -37,6 +37,16 @@ with sync_playwright() as playwright:
     page.keyboard.press("Escape")
     seen["source_closes"] = page.locator("#source").is_hidden()
 
+    page.locator("#new-conversation button").click()
+    seen["past"] = page.locator("#chats li").first.text_content()
+    page.locator("#chats .link").first.click()
+    page.wait_for_selector(".notes li")
+    seen["quote_again"] = page.locator(".notes li blockquote").first.text_content()
+    page.locator("#new-conversation button").click()
+    page.locator("#chats li .forget button").first.click()
+    page.locator("#chats li .danger").first.click()
+    page.wait_for_selector("#past", state="hidden")
+
     page.goto(home + "#/search")
     page.fill("#query", "hotel night")
     page.keyboard.press("Enter")

@@ -75,6 +75,12 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Ask question after question; each may lean on those before
     Chat(ChatArgs),
+    /// List, show or delete the conversations that are kept
+    #[command(subcommand_required = false)]
+    Chats {
+        #[command(subcommand)]
+        command: Option<ChatsCommand>,
+    },
     /// Find passages
     Search(SearchArgs),
     /// Answer questions of the programs and browsers of this machine, until stopped
@@ -217,15 +223,59 @@ pub(crate) struct AskArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 \"And what does it cost?\" is understood from the questions before it; what was understood is said. The notes are numbered through,
-/sources lists them and /open N shows what stands around one. Nothing of a conversation is kept once it ends. Questions may be
-piped in, a line each; with --json there is an answer a line.")]
+/sources lists them and /open N shows what stands around one. Conversations are kept in the data folder (chat.keep): `sidenote chats`
+lists them. An answer is forgotten once a document that it rests on is removed or changes. Questions may be piped in, a line
+each; with --json there is an answer a line.")]
 pub(crate) struct ChatArgs {
+    /// Go on with a conversation that is kept, the last one where no number is given
+    #[arg(long, value_name = "N")]
+    pub(crate) resume: Option<Option<i64>>,
+
+    /// Keep nothing of this conversation
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) no_keep: bool,
+
     /// Print checked sentences only, no drafts
     #[arg(long)]
     pub(crate) settled: bool,
 
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+/// `sidenote chats`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChatsCommand {
+    /// Those that are kept, the one last gone on with first
+    List,
+    /// What was asked and answered
+    Show(ShowChatArgs),
+    /// Delete conversations
+    Delete(DeleteChatsArgs),
+}
+
+/// `sidenote chats show`.
+#[derive(Args, Debug)]
+pub(crate) struct ShowChatArgs {
+    /// Its number
+    #[arg(value_name = "N")]
+    pub(crate) id: i64,
+}
+
+/// `sidenote chats delete`.
+#[derive(Args, Debug)]
+pub(crate) struct DeleteChatsArgs {
+    /// Their numbers
+    #[arg(required_unless_present = "all", value_name = "N")]
+    pub(crate) ids: Vec<i64>,
+
+    /// Delete all
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
+
+    /// Wipe every byte of them from the data folder now, not at the next compaction
+    #[arg(long)]
+    pub(crate) purge: bool,
 }
 
 /// `sidenote search`.

@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod backup;
 pub(crate) mod chat;
+pub(crate) mod chats;
 pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod config;

@@ -80,6 +80,7 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
         Command::Watch(args) => commands::watch::run(&session, args),
         Command::Ask(args) => commands::ask::run(&session, args),
         Command::Chat(args) => commands::chat::run(&session, args),
+        Command::Chats { command } => commands::chats::run(&session, command.as_ref()),
         Command::Search(args) => commands::search::run(&session, args),
         Command::Serve(args) => commands::serve::run(&session, args),
         Command::Mcp => commands::mcp::run(&session),
@@ -111,6 +112,7 @@ fn looks_for_a_stop(command: &Command) -> bool {
         | Command::Eval(_)
         | Command::Models(ModelsCommand::Pull(_)) => true,
         Command::Search(_)
+        | Command::Chats { .. }
         | Command::Remove(_)
         | Command::Status
         | Command::Documents

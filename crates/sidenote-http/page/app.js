@@ -169,6 +169,7 @@ async function refreshStatus() {
     if (wasLocked) {
       lock(false);
       loadJobs();
+      loadChats();
     }
     if (isNew && currentView() === "documents") loadDocuments();
   } catch (problem) {
@@ -492,6 +493,8 @@ $("source-later").addEventListener("click", () => loadMore(false));
 const turns = [];
 let running = null;
 let shown = null;
+/** The conversation of these turns, once something of it is kept. */
+let chat = null;
 
 function ask(question, filter, earlier = saidBefore()) {
   running?.controller.abort();
@@ -544,6 +547,7 @@ function showTurn(turn) {
 function listTurns() {
   const others = turns.filter((turn) => turn !== shown);
   $("earlier").hidden = others.length === 0;
+  $("new-conversation").hidden = turns.length === 0;
   $("turns").replaceChildren(...others.map((turn) => make("li", {},
     make("button", { type: "button", className: "link", dir: "auto", onclick: () => reopen(turn) }, turn.question),
     make("span", { className: "quiet" }, ` ${turn.outcome}`))));
@@ -563,7 +567,9 @@ async function follow(turn) {
   }, 250);
   announce("Finding and reading the passages.");
   try {
-    const response = await call("POST", "ask", { body: { question, earlier, filter, stream: true }, signal });
+    // What is kept is known to the server.
+    const context = chat === null ? { earlier, keep: true } : { chat };
+    const response = await call("POST", "ask", { body: { question, filter, stream: true, ...context }, signal });
     for await (const { name, data } of serverEvents(response.body)) {
       if (signal.aborted) break;
       hear(turn, name, data);
@@ -651,6 +657,10 @@ function spokenSentence({ text, citations }) {
 function finish(turn, final) {
   turn.state = "done";
   turn.final = final;
+  if (final.chat !== chat) {
+    chat = final.chat;
+    loadChats();
+  }
   if (final.standalone) showUnderstood(turn, final.standalone);
   const key = ({ text, citations }) => `${text} ${citations}`;
   // Drawn anew only where it differs: a focused note keeps its focus.
@@ -661,17 +671,22 @@ function finish(turn, final) {
     for (const sentence of final.sentences) settle(turn, sentence, final.citations);
     showNotes(turn);
   }
-  const reason = final.reason?.replace(/^The documents do not say\.\s*/, "");
-  if (!final.answered) turn.below.append(make("p", { className: "unsaid" }, "The documents do not say."));
-  if (reason) turn.below.append(make("p", { className: "reason", dir: "auto" }, reason));
+  const reason = showReason(turn, final);
   if (!final.answered && final.passages.length > 0) {
     turn.below.append(make("h3", {}, "Closest passages"),
       make("ol", { className: "passages" }, ...final.passages.slice(0, 3).map((hit) => passageItem(hit, wordsOf(turn.question)))));
   }
-  turn.outcome = final.answered ? counted(turn.citations.length, "note") : "not in the documents";
   announce(final.answered ? `The answer is complete. ${reason ?? ""}` : `The documents do not say. ${reason ?? ""}`);
   turn.after.append(make("p", { className: "actions" }, final.answered ? button("Copy with notes", copyAnswer(turn)) : null, changeButton(turn)),
     howFound(final));
+}
+
+function showReason(turn, answer) {
+  const reason = answer.reason?.replace(/^The documents do not say\.\s*/, "");
+  if (!answer.answered) turn.below.append(make("p", { className: "unsaid" }, "The documents do not say."));
+  if (reason) turn.below.append(make("p", { className: "reason", dir: "auto" }, reason));
+  turn.outcome = answer.answered ? counted(turn.citations.length, "note") : "not in the documents";
+  return reason;
 }
 
 const changeButton = (turn) => button("Change the question", () => {
@@ -751,6 +766,92 @@ function facts(rows) {
   const known = rows.filter(([, value]) => value != null);
   return make("dl", {}, ...known.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
+
+// ---- conversations
+
+function newConversation() {
+  running?.controller.abort();
+  chat = null;
+  shown = null;
+  turns.length = 0;
+  $("answer").replaceChildren();
+  listTurns();
+  loadChats();
+}
+
+async function loadChats() {
+  try {
+    const { chats } = await callJson("GET", "chats");
+    const past = chats.filter(({ id }) => id !== chat);
+    $("past").hidden = past.length === 0;
+    $("chats").replaceChildren(...past.map(chatItem));
+    $("chats-trouble").replaceChildren();
+  } catch (problem) {
+    showProblem($("chats-trouble"), problem, loadChats);
+  }
+}
+
+function chatItem({ id, first_question, turns: count, last, collection }) {
+  const day = last && new Date(last).toLocaleDateString(undefined, { dateStyle: "medium" });
+  const about = [counted(count, "question"), day, collection].filter(Boolean).join(" · ");
+  const row = make("li", {},
+    make("button", { type: "button", className: "link", dir: "auto", onclick: () => openChat(id) }, first_question),
+    make("span", { className: "quiet" }, ` ${about}`));
+  row.append(confirming({
+    label: "Delete", name: first_question, question: "Delete this conversation?", yes: "Delete it",
+    act: (box) => deleteChat(id, row, box),
+  }));
+  return row;
+}
+
+/** Shows a conversation that was kept, its last question first; the next question goes on with it. */
+async function openChat(id) {
+  try {
+    const kept = await callJson("GET", `chats/${id}`);
+    newConversation();
+    chat = id;
+    for (const { question, answer } of kept.turns) turns.unshift(keptTurn(question, answer));
+    reopen(turns[0]);
+    loadChats();
+  } catch (problem) {
+    showProblem($("chats-trouble"), problem, () => openChat(id));
+  }
+}
+
+function keptTurn(question, answer) {
+  const turn = newTurn(question, undefined, []);
+  turn.state = "done";
+  turn.progress.remove();
+  turn.draftText.remove();
+  if (!answer) {
+    turn.outcome = "forgotten";
+    turn.below.append(make("p", { className: "reason" }, "Forgotten: a document that this answer rests on was removed or has changed."));
+  } else {
+    if (answer.standalone) showUnderstood(turn, answer.standalone);
+    for (const sentence of answer.sentences) settle(turn, sentence, answer.citations);
+    showReason(turn, answer);
+  }
+  turn.after.append(make("p", { className: "actions" }, answer?.answered ? button("Copy with notes", copyAnswer(turn)) : null, changeButton(turn)));
+  return turn;
+}
+
+async function deleteChat(id, row, box) {
+  try {
+    await call("DELETE", `chats/${id}`);
+  } catch (problem) {
+    return showProblem(box, problem, () => deleteChat(id, row, box));
+  }
+  announce("Deleted.");
+  const next = row.nextElementSibling ?? row.previousElementSibling;
+  row.remove();
+  $("past").hidden = $("chats").children.length === 0;
+  (next?.querySelector("button") ?? $("question")).focus();
+}
+
+$("new-conversation").querySelector("button").addEventListener("click", () => {
+  newConversation();
+  $("question").focus();
+});
 
 function fitBox() {
   const box = $("question");
@@ -872,23 +973,26 @@ function documentItem(item) {
       make("p", { className: "path" }, item.part ? `${item.path} › ${item.part}` : item.path),
       make("p", { className: "quiet" }, facts.join(" · "), item.stale ? make("span", { className: "badge" }, "changed since") : null)));
   row.dataset.id = item.id;
-  row.append(forgetting(item, row));
+  row.append(confirming({
+    label: "Forget", name: item.title || fileName(item), question: "Forget this document? Its file stays where it is.", yes: "Forget it",
+    act: (box) => forgetDocument(item, row, box),
+  }));
   return row;
 }
 
-function forgetting(item, row) {
-  const name = item.title || fileName(item);
+/** A button whose deed cannot be undone, and the question before it is done. */
+function confirming({ label, name, question, yes, act }) {
   const box = make("div", { className: "forget" });
   const offer = () => {
-    const forget = button("Forget", confirm);
-    forget.setAttribute("aria-label", `Forget ${name}`);
-    box.replaceChildren(forget);
-    return forget;
+    const first = button(label, confirm);
+    first.setAttribute("aria-label", `${label} ${name}`);
+    box.replaceChildren(first);
+    return first;
   };
   const confirm = () => {
     const keep = button("Keep it", () => offer().focus());
-    box.replaceChildren(make("p", {}, "Forget this document? Its file stays where it is."),
-      make("p", { className: "actions" }, button("Forget it", () => forgetDocument(item, row, box), "danger"), keep));
+    box.replaceChildren(make("p", {}, question),
+      make("p", { className: "actions" }, button(yes, () => act(box), "danger"), keep));
     keep.focus();
   };
   box.addEventListener("keydown", (event) => {

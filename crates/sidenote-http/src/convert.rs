@@ -63,6 +63,54 @@ impl From<&sidenote::Citation> for wire::Citation {
     }
 }
 
+impl From<&sidenote::Chat> for wire::Chat {
+    fn from(chat: &sidenote::Chat) -> Self {
+        Self {
+            id: chat.id.map(|id| id.0),
+            collection: chat.collection.clone(),
+            turns: chat.turns.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&sidenote::ChatTurn> for wire::ChatTurn {
+    fn from(turn: &sidenote::ChatTurn) -> Self {
+        Self {
+            number: turn.number,
+            asked: turn.asked.clone(),
+            question: turn.question.clone(),
+            answer: turn.answer.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl From<&sidenote::KeptAnswer> for wire::KeptAnswer {
+    fn from(answer: &sidenote::KeptAnswer) -> Self {
+        Self {
+            standalone: answer.standalone.clone(),
+            answered: answer.answered,
+            reason: answer.reason.clone(),
+            answer: answer.answer.clone(),
+            sentences: answer.sentences.iter().map(Into::into).collect(),
+            citations: answer.citations.iter().map(Into::into).collect(),
+            model: answer.model.clone(),
+        }
+    }
+}
+
+impl From<&sidenote::ChatSummary> for wire::ChatSummary {
+    fn from(chat: &sidenote::ChatSummary) -> Self {
+        Self {
+            id: chat.id.0,
+            collection: chat.collection.clone(),
+            begun: sidenote::rfc3339(chat.begun_unix_ms),
+            last: sidenote::rfc3339(chat.last_unix_ms),
+            turns: chat.turns,
+            first_question: chat.first_question.clone(),
+        }
+    }
+}
+
 impl From<&sidenote::AnswerSentence> for wire::Sentence {
     fn from(sentence: &sidenote::AnswerSentence) -> Self {
         Self { text: sentence.text.clone(), citations: sentence.citations.clone(), supported: sentence.supported }
@@ -104,6 +152,7 @@ impl From<&sidenote::Answer> for wire::Answer {
             },
             model: answer.model.clone(),
             seed: answer.seed,
+            chat: None,
         }
     }
 }

@@ -15,10 +15,11 @@ pub use print::to_safe_json;
 pub use schema::{Schema, schemas};
 pub use server::{Server, secret};
 pub use wire::{
-    Answer, AnswerMillis, AnswerTokens, AskBody, AskEvent, BackupReport, Check, Citation, CollectionStatus,
-    CompactReport, Completions, ConfigReport, ConfigSetting, DoctorReport, Document, DocumentList, DocumentPage,
-    DocumentText, ErrorBody, ErrorReport, EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport,
-    ExportReport, ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody, IngestReport, Job,
-    JobList, JobState, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus, PageLink, Problem,
-    RemoveReport, SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span, Status, TurnBody,
+    Answer, AnswerMillis, AnswerTokens, AskBody, AskEvent, BackupReport, Chat, ChatList, ChatSummary, ChatTurn,
+    ChatsDeleted, Check, Citation, CollectionStatus, CompactReport, Completions, ConfigReport, ConfigSetting,
+    DoctorReport, Document, DocumentList, DocumentPage, DocumentText, ErrorBody, ErrorReport, EvalComparison,
+    EvalQuery, EvalReport, EvalScores, EvalSetReport, ExportReport, ExportedChunk, ExportedDocument, FailedFile,
+    FilterBody, Health, Hit, IngestBody, IngestReport, Job, JobList, JobState, KeptAnswer, KvStatus, LeftOut,
+    ModelFile, ModelList, ModelRow, ModelsStatus, PageLink, Problem, RemoveReport, SearchBody, SearchMillis,
+    SearchReport, Sentence, Serving, SessionBody, Span, Status, TurnBody,
 };

@@ -18,6 +18,9 @@ pub fn schemas() -> Vec<Schema> {
     vec![
         schema::<wire::Answer>("ask"),
         schema::<wire::BackupReport>("backup"),
+        schema::<wire::Chat>("chat"),
+        schema::<wire::ChatList>("chats"),
+        schema::<wire::ChatsDeleted>("chats_deleted"),
         schema::<wire::CompactReport>("compact"),
         schema::<wire::Completions>("completions"),
         schema::<wire::ConfigReport>("config"),

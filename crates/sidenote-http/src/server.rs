@@ -5,6 +5,7 @@
 
 mod api;
 mod body;
+mod chats;
 mod door;
 mod jobs;
 mod mcp;

@@ -6,12 +6,12 @@ use crate::error::IndexError;
 use crate::index::Inner;
 use crate::segment::Segment;
 use crate::tantivy::Lexical;
-use crate::types::{DocumentId, StoredChunk};
+use crate::types::{ChatId, DocumentId, StoredChunk};
 
 /// One thing that was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What: `database`, `documents`, `chunks`, `vectors`, `full_text`, `segments`.
+    /// What: `database`, `documents`, `chunks`, `vectors`, `full_text`, `segments`, `chats`.
     pub name: &'static str,
     /// Whether all is as it should be.
     pub ok: bool,
@@ -52,6 +52,7 @@ pub(crate) fn check(inner: &Inner) -> Result<Vec<Check>, IndexError> {
         add("vectors", true, vectors(inner)?);
         add("full_text", true, full_text(inner)?);
         add("segments", true, segments(inner)?);
+        add("chats", true, chats(inner)?);
     }
     // Where the database is damaged, whatever else would be found follows from it.
     Ok(checks)
@@ -67,6 +68,7 @@ pub(crate) struct Damaged {
     pub(crate) documents: Vec<DocumentId>,
     /// Ids of vectors.
     pub(crate) vectors: Vec<i64>,
+    pub(crate) chats: Vec<ChatId>,
 }
 
 /// Looks for everything that is not as it was stored.
@@ -76,7 +78,8 @@ pub(crate) fn damaged(inner: &Inner) -> Result<Damaged, IndexError> {
     let with_vectors = inner.sqlite.wait(async move { reader.documents_with_vectors(&ids).await })?;
     let ((documents, _), (chunks, _)) = (damage_of_documents(inner)?, damage_of_chunks(inner)?);
     let documents = documents.into_iter().chain(chunks).map(|(document, _)| document).chain(with_vectors).collect();
-    Ok(Damaged { documents, vectors })
+    let (_, chats) = damaged_chats(inner)?;
+    Ok(Damaged { documents, vectors, chats })
 }
 
 fn finding_of(damage: &[Damage], sound: impl FnOnce() -> String) -> Finding {
@@ -204,6 +207,20 @@ fn segments(inner: &Inner) -> Result<Finding, IndexError> {
         None => Ok(format!("{sound} sealed")),
         Some((_, reason)) => Err(reason.clone()),
     })
+}
+
+fn chats(inner: &Inner) -> Result<Finding, IndexError> {
+    let (all, damaged) = damaged_chats(inner)?;
+    Ok(match damaged.first() {
+        None => Ok(format!("{all} questions and their answers")),
+        Some(ChatId(first)) => Err(format!("{} are not as they were stored, such as chat {first}", damaged.len())),
+    })
+}
+
+/// How many questions there are in all, and the conversations that are not as they were stored.
+fn damaged_chats(inner: &Inner) -> Result<(u64, Vec<ChatId>), IndexError> {
+    let reader = inner.reader.clone();
+    inner.sqlite.wait(async move { reader.damaged_chats().await })
 }
 
 /// A segment's generation, and why it cannot be loaded.

@@ -2,7 +2,7 @@
 //! compared with it at every open, and made anew when they disagree. This crate alone writes the data folder.
 //!
 //! ```text
-//! documents.sqlite           documents, their text, chunks, vectors
+//! documents.sqlite           documents, their text, chunks, vectors; conversations
 //! lexical/generation-N/      BM25 (tantivy), by the change that it holds
 //! vectors/segment-N/         sealed HNSW graphs; newer vectors are compared one by one
 //! writer.lock                one writer at a time; readers need no lock
@@ -14,6 +14,7 @@
 
 mod analysis;
 mod backup;
+mod chats;
 mod check;
 mod crash;
 mod dense;
@@ -41,7 +42,8 @@ pub use files::private_folder;
 pub use index::{Index, IndexOptions, VectorMode};
 pub use tantivy::LexicalWeights;
 pub use types::{
-    ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint, Forgotten, Held,
-    IndexStatus, NewChunk, NewDocument, NextChunk, PutReport, Scored, StoredChunk, StoredDocument,
+    ChatId, ChatSummary, ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint,
+    Forgotten, Held, IndexStatus, KeptTurn, NewChunk, NewDocument, NewTurn, NextChunk, PutReport, Scored, StoredChunk,
+    StoredDocument,
 };
 pub use writer::{CompactReport, IndexWriter, SealReport};

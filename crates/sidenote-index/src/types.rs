@@ -17,6 +17,56 @@ pub struct ChunkId(pub i64);
 #[serde(transparent)]
 pub struct DocumentId(pub i64);
 
+/// Name of a conversation. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChatId(pub i64);
+
+/// What a list of conversations shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatSummary {
+    /// Its name.
+    pub id: ChatId,
+    /// What it is about; `None` is all documents.
+    pub collection: Option<String>,
+    /// When it began, in milliseconds since 1970.
+    pub begun_unix_ms: i64,
+    /// When its last question was answered.
+    pub last_unix_ms: i64,
+    /// How many questions were answered.
+    pub turns: u64,
+    /// The first of them.
+    pub first_question: String,
+}
+
+/// A question and its answer, to be kept.
+#[derive(Clone, Debug)]
+pub struct NewTurn {
+    /// The question as it was asked.
+    pub question: String,
+    /// The answer in a form of the caller's own.
+    pub answer: String,
+    /// All documents whose words may be in the answer.
+    pub documents: Vec<DocumentId>,
+    /// What it quotes: the stored text under a span.
+    pub quotes: Vec<(DocumentId, Span, String)>,
+}
+
+/// A question of a conversation as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptTurn {
+    /// Its place, from 1.
+    pub number: u32,
+    /// When it was answered, in milliseconds since 1970.
+    pub asked_unix_ms: i64,
+    /// The question as it was asked.
+    pub question: String,
+    /// The answer in the form it was handed over; `None` once a document that it rests on is gone, or stored anew.
+    pub answer: Option<String>,
+    /// The documents whose words may be in it.
+    pub documents: Vec<DocumentId>,
+}
+
 /// What tells that a file has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {

@@ -455,20 +455,23 @@ impl IndexWriter {
     }
 
     /// Removes the documents of files with one that is not as it was stored, where `is_there` says of the path that the file can
-    /// be stored again, and makes anew what can be made from the others: the full-text index, and segments that cannot be
-    /// loaded. Returns the paths of the files whose documents were removed; the only copy of a text is not.
+    /// be stored again, deletes conversations that are not as they were stored, and makes anew what can be made from the others: the
+    /// full-text index, and segments that cannot be loaded. Returns the paths of the files whose documents were removed; the only copy of a text is not.
     ///
     /// # Errors
     /// As [`IndexWriter::commit`] and [`IndexWriter::seal`].
     pub fn repair(&mut self, is_there: &dyn Fn(&Path) -> bool) -> Result<Vec<PathBuf>, IndexError> {
-        let Damaged { documents, vectors } = check::damaged(&self.inner)?;
+        let Damaged { documents, vectors, chats } = check::damaged(&self.inner)?;
         let reader = self.inner.reader.clone();
         // A file is read as a whole or not at all, with all of its documents.
         let mut files = self.inner.sqlite.wait(async move { reader.files_of(&documents).await })?;
         files.retain(|path, _| is_there(path));
         let writer = self.writer()?;
         let gone: Vec<DocumentId> = files.values().flatten().copied().collect();
-        self.inner.sqlite.wait(async move { writer.remove_damaged(&gone, &vectors).await })?;
+        self.inner.sqlite.wait(async move {
+            writer.remove_damaged(&gone, &vectors).await?;
+            writer.delete_chats(Some(&chats)).await
+        })?;
         let (_, broken) = check::sort_segments(&self.inner)?;
         if !broken.is_empty() {
             self.replace_segments(broken.into_iter().map(|(generation, _)| generation).collect(), Vec::new())?;

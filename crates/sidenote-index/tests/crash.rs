@@ -42,6 +42,7 @@ fn script(folder: &Path) {
         say("commit".to_owned());
         writer.seal(&mut |_, _| true).unwrap();
         let id = index.find_document("default", "/1.md".as_ref()).unwrap().unwrap().id;
+        index.keep_turn(None, None, turn("who?", CANARY, &[id])).unwrap().unwrap();
         if round == 1 {
             writer.announce_purge().unwrap();
             assert_eq!(writer.forget("default", &["/1.md".into()]).unwrap().documents, 1);
@@ -121,6 +122,7 @@ fn assert_no_trace(folder: &Path, at: &str) {
 #[test]
 fn nothing_reported_is_lost_wherever_the_process_ends() {
     let points = [
+        "turn-before-commit:1",
         "put-before-commit:1",
         "put-after-commit:1",
         "put-before-commit:6",

@@ -34,6 +34,8 @@ pub struct Config {
     pub search: Search,
     /// Answers.
     pub answer: Answering,
+    /// Conversations.
+    pub chat: Chats,
     /// The language model.
     pub llm: Llm,
     /// The local endpoint.
@@ -202,6 +204,20 @@ pub struct Embedding {
 impl Default for Embedding {
     fn default() -> Self {
         Self { workers: 0, precision: Precision::default(), kept_bytes: 64 << 20 }
+    }
+}
+
+/// Conversations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chats {
+    /// Whether `chat` and the endpoint's page keep them in the data folder.
+    pub keep: bool,
+}
+
+impl Default for Chats {
+    fn default() -> Self {
+        Self { keep: true }
     }
 }
 

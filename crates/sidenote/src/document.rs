@@ -124,8 +124,8 @@ pub(crate) fn read_text(index: &Index, id: DocumentId, span: Span) -> Result<Opt
     Ok(Some(TextRead { document: stored.into(), span, text, total_bytes }))
 }
 
-/// Whole seconds; `None` before 1970 and after the year 9999.
-pub(crate) fn rfc3339(unix_ms: i64) -> Option<String> {
+/// A time in milliseconds since 1970 as RFC 3339 has it, in UTC and whole seconds; `None` before 1970 and after the year 9999.
+pub fn rfc3339(unix_ms: i64) -> Option<String> {
     let seconds = u64::try_from(unix_ms).ok()? / 1_000;
     (seconds < 253_402_300_800)
         .then(|| humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string())

@@ -7,7 +7,9 @@ use std::{
     time::Instant,
 };
 
-use sidenote_index::{CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode};
+use sidenote_index::{
+    ChatId, ChatSummary, CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode,
+};
 use sidenote_model::{
     CancelToken, ChatMessage, Embedder, GenerateRequest, Generation, Generator, KeptStates, Sampling, StopReason,
     kept_states,
@@ -18,6 +20,7 @@ use crate::{
     answer::{Answer, AskEvent, AskPhase, AskRequest},
     ask::Question,
     care::{self, DoctorReport, ExportedDocument},
+    chat::{self, Chat},
     config::{Config, SearchMode, VectorIndexKind},
     document::{Document, TextRead, read_text},
     error::{Error, ErrorKind},
@@ -248,6 +251,47 @@ impl Engine {
                 answer => answer.map(Ok),
             }
         })?
+    }
+
+    /// Keeps an answer as the next turn of a conversation, or as the first of one that is not kept yet. Returns the conversation's
+    /// number and the turn's in it; `None` where the conversation was deleted meanwhile. May be called while another process writes.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used, or somebody else writes for longer than some seconds.
+    pub fn keep(&self, chat: &Chat, answer: &Answer) -> Result<Option<(ChatId, u32)>, Error> {
+        chat::keep(&self.known_index()?, chat, answer)
+    }
+
+    /// The conversations that are kept, all or those about one collection, the one last gone on with first.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used, or what was kept is damaged; so for [`Engine::chat`].
+    pub fn chats(&self, collection: Option<&str>) -> Result<Vec<ChatSummary>, Error> {
+        let Some(index) = self.index()? else { return Ok(Vec::new()) };
+        Ok(index.chats(collection)?)
+    }
+
+    /// A conversation, its quotes read again; `None` where there is none of this number.
+    pub fn chat(&self, id: ChatId) -> Result<Option<Chat>, Error> {
+        let Some(index) = self.index()? else { return Ok(None) };
+        chat::chat(&index, id)
+    }
+
+    /// Deletes conversations, or all where none are named; returns how many there were. With `purge` they are gone from every byte,
+    /// else from the next [`Engine::compact`] on.
+    ///
+    /// # Errors
+    /// When the data folder cannot be used; with `purge`, when another process writes.
+    pub fn delete_chats(&self, ids: Option<&[ChatId]>, purge: bool) -> Result<u64, Error> {
+        let Some(index) = self.index()? else { return Ok(0) };
+        if !purge {
+            return Ok(index.delete_chats(ids)?);
+        }
+        let mut writer = index.writer()?;
+        writer.announce_purge()?;
+        let deleted = index.delete_chats(ids)?;
+        writer.compact()?;
+        Ok(deleted)
     }
 
     /// Does something with the model that made the index, and again where another took over meanwhile.

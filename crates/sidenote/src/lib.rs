@@ -21,12 +21,13 @@
 //!
 //! The modules, in the order in which a document and then a question pass through them: `ingest`, `walk`, `known`, `worker`, `reading`,
 //! `ingestion`; `follow_up`, `parts`, `retrieve`, `fuse`, `evidence`, `rerank`, `statement`, `context`, `prompt`, `draft`, `cite`, `verdict`, `confidence`, `ask`,
-//! `answer`.
+//! `answer`, `chat`.
 
 mod answer;
 mod ask;
 mod cage;
 mod care;
+mod chat;
 mod cite;
 mod confidence;
 mod config;
@@ -71,14 +72,15 @@ mod worker;
 
 pub use answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens, Turn};
 pub use care::{DoctorReport, ExportedChunk, ExportedDocument};
+pub use chat::{Chat, ChatTurn, KeptAnswer};
 pub use cite::Citation;
 pub use confidence::Signals;
 pub use config::{
-    Answering, Chunking, Config, Embedding, Fusion, Ingest, Isolation, Llm, Models, Paths, Search, SearchMode,
+    Answering, Chats, Chunking, Config, Embedding, Fusion, Ingest, Isolation, Llm, Models, Paths, Search, SearchMode,
     VectorIndexKind, VectorIndexing,
 };
 pub use context::LeftOut;
-pub use document::{Document, TextRead};
+pub use document::{Document, TextRead, rfc3339};
 pub use engine::{CollectionStatus, Engine, GenerateOptions, Status};
 pub use error::{Error, ErrorKind};
 pub use eval::{Comparison, EvalEvent, EvalReport, EvalRequest, Interval, LegScores, Metrics, QueryScores};
@@ -86,7 +88,7 @@ pub use filter::{format_named, language_code, start_of_day};
 pub use ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest};
 pub use remove::{RemoveReport, RemoveRequest};
 pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
-pub use sidenote_index::{Check, ChunkId, CompactReport, DocumentId, Filter, Held};
+pub use sidenote_index::{ChatId, ChatSummary, Check, ChunkId, CompactReport, DocumentId, Filter, Held};
 pub use sidenote_model::{
     CancelToken, ChatMessage, Embedder, Generation, Generator, KeptStates, Precision, Role, Sampling, StopReason, cpu,
     manifest,

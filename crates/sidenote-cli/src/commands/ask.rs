@@ -185,7 +185,7 @@ fn marks(numbers: &[u32]) -> String {
 }
 
 /// The notes: number and place, the quote below.
-pub(super) fn notes(citations: &[Citation], output: &Output) -> String {
+pub(super) fn notes<'c>(citations: impl IntoIterator<Item = &'c Citation>, output: &Output) -> String {
     let terminal = output.terminal;
     let mut text = String::new();
     for citation in citations {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustyline::{DefaultEditor, error::ReadlineError};
-use sidenote::{Answer, AskRequest, Citation, Engine, ErrorKind, Span, Turn};
+use sidenote::{Answer, Chat, ChatId, ChatTurn, Engine, ErrorKind, Filter, Span};
 
 use super::{
     Session,
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     args::ChatArgs,
-    exit::{Exit, explain},
+    exit::{Exit, Failure, explain},
     output::Output,
     terminal::one_line,
 };
@@ -25,14 +25,14 @@ const MARGIN_BYTES: usize = 600;
 const HELP: &str = "\
 /sources    the notes so far
 /open N     what stands around the quote of note N
-/new        forget what was said: the next question leans on nothing
+/new        begin another conversation: the next question leans on nothing
 /help       this list
 /quit       end, as Ctrl-D does";
 
 /// Answers questions one after the other. A question may lean on those before it.
 pub(crate) fn run(session: &Session, args: &ChatArgs) -> anyhow::Result<Exit> {
     let output = &session.output;
-    let mut chat = Chat { session, args, engine: session.engine()?, turns: Vec::new(), notes: Vec::new() };
+    let mut talk = Talk::begin(session, args)?;
     let mut lines = Lines::open(output)?;
     if let Lines::Editor(_) = lines {
         output.hint("ask; /help lists what else there is, Ctrl-D ends");
@@ -42,7 +42,7 @@ pub(crate) fn run(session: &Session, args: &ChatArgs) -> anyhow::Result<Exit> {
             Input::Nothing => {}
             Input::Quit => break,
             Input::Question(question) => {
-                let answered = chat.ask(question);
+                let answered = talk.ask(question);
                 // Who asks at a terminal goes on after an answer that was stopped.
                 if session.cancel.is_cancelled() && matches!(lines, Lines::Editor(_)) {
                     session.cancel.renew();
@@ -51,38 +51,88 @@ pub(crate) fn run(session: &Session, args: &ChatArgs) -> anyhow::Result<Exit> {
                 }
             }
             Input::New => {
-                chat.turns.clear();
+                talk.chat = talk.another();
                 output.hint("the next question leans on nothing");
             }
             Input::Sources if output.json => output.hint("under --json the notes stand in the answers"),
-            Input::Sources if chat.notes.is_empty() => output.hint("there are no notes yet"),
-            Input::Sources => output.print(&ask::notes(&chat.notes, output))?,
-            Input::Open(n) => chat.open(n)?,
-            Input::Help if output.json => output.hint("/new forgets what was said, /quit ends"),
+            Input::Sources => match ask::notes(talk.chat.notes(), output) {
+                notes if notes.is_empty() => output.hint("there are no notes yet"),
+                notes => output.print(&notes)?,
+            },
+            Input::Open(n) => talk.open(n)?,
+            Input::Help if output.json => output.hint("/new begins another conversation, /quit ends"),
             Input::Help => output.print(HELP)?,
             Input::Unknown(word) => output.hint(&format!("there is no `{word}`; /help lists what there is")),
         }
     }
+    if let (Some(ChatId(id)), false) = (talk.chat.id, output.json) {
+        output.hint(&format!(
+            "kept as chat {id}: `sidenote chat --resume {id}` goes on, `sidenote chats delete {id}` deletes it"
+        ));
+    }
     Ok(Exit::Done)
 }
 
-/// A conversation.
-struct Chat<'a> {
+/// A conversation at work.
+struct Talk<'a> {
     session: &'a Session,
     args: &'a ChatArgs,
     engine: Engine,
-    turns: Vec<Turn>,
-    /// All notes, numbered through.
-    notes: Vec<Citation>,
+    chat: Chat,
 }
 
-impl Chat<'_> {
+impl<'a> Talk<'a> {
+    /// A new conversation, or the one that is to be gone on with.
+    fn begin(session: &'a Session, args: &'a ChatArgs) -> anyhow::Result<Self> {
+        let mut talk = Talk { session, args, engine: session.engine()?, chat: Chat::default() };
+        talk.chat = match args.resume {
+            None => talk.another(),
+            Some(asked) => talk.resumed(asked)?,
+        };
+        Ok(talk)
+    }
+
+    /// A conversation of which nothing is said yet.
+    fn another(&self) -> Chat {
+        Chat { collection: self.session.collection.clone(), ..Chat::default() }
+    }
+
+    /// The conversation of a number, or the one last gone on with.
+    fn resumed(&self, asked: Option<i64>) -> anyhow::Result<Chat> {
+        let Session { collection, output, .. } = self.session;
+        let id = match asked {
+            Some(id) => Some(ChatId(id)),
+            None => self.engine.chats(collection.as_deref())?.first().map(|last| last.id),
+        };
+        let found = match id {
+            Some(id) => self.engine.chat(id)?,
+            None => None,
+        };
+        let Some(chat) = found else {
+            let what = asked.map_or("no conversation is kept".to_owned(), |id| format!("there is no chat {id}"));
+            return Err(Failure::new("usage", what).hint("`sidenote chats` lists those that are kept").into());
+        };
+        if collection.is_some() && *collection != chat.collection {
+            let about = chat.collection.as_deref().map_or("all collections".to_owned(), |name| format!("`{name}`"));
+            let what = format!("that conversation is about {about}");
+            return Err(Failure::new("usage", what).hint("leave --collection out").into());
+        }
+        if !output.json {
+            for turn in &chat.turns {
+                output.print(&said(turn, output))?;
+            }
+        }
+        Ok(chat)
+    }
+
     fn ask(&mut self, question: &str) -> anyhow::Result<()> {
         let Session { output, .. } = self.session;
-        let mut request = AskRequest::new(question);
-        request.earlier.clone_from(&self.turns);
-        request.first_note = u32::try_from(self.notes.len() + 1).unwrap_or(u32::MAX);
-        request.filter = self.session.filter(&self.args.filter);
+        // Answers of it may be gone with their documents meanwhile, and all of it may have been deleted.
+        if let Some(id) = self.chat.id {
+            self.chat = self.engine.chat(id)?.unwrap_or_else(|| self.another());
+        }
+        let mut request = self.chat.request(question);
+        request.filter = Filter { collection: request.filter.collection, ..self.session.filter(&self.args.filter) };
         let shows = if self.args.settled { Shows::Settled } else { Shows::Drafts };
         let answer = match ask::answered(self.session, &self.engine, &request, shows) {
             Ok(answer) => answer,
@@ -97,20 +147,34 @@ impl Chat<'_> {
         if !output.json {
             output.print("")?;
         }
-        self.remember(answer);
+        if self.args.no_keep || !self.session.settings.config.chat.keep {
+            self.chat.remember(&answer);
+        } else {
+            self.keep(&answer);
+        }
         Ok(())
     }
 
-    fn remember(&mut self, answer: Answer) {
-        let question = answer.standalone.unwrap_or(answer.question);
-        self.turns.push(Turn::new(question, answer.answer));
-        self.notes.extend(answer.citations);
+    /// Keeps an answer; where that cannot be done, the conversation goes on without.
+    fn keep(&mut self, answer: &Answer) {
+        let kept = self.engine.keep(&self.chat, answer).and_then(|kept| match kept {
+            Some((id, _)) => self.engine.chat(id),
+            None => Ok(None),
+        });
+        match kept {
+            Ok(Some(chat)) => self.chat = chat,
+            Ok(None) => self.chat.remember(answer),
+            Err(error) => {
+                self.session.output.hint(&format!("this answer could not be kept: {error}"));
+                self.chat.remember(answer);
+            }
+        }
     }
 
     /// Shows what stands around a quote.
     fn open(&self, n: u32) -> anyhow::Result<()> {
         let Session { output, .. } = self.session;
-        let Some(note) = self.notes.iter().find(|note| note.n == n) else {
+        let Some(note) = self.chat.notes().find(|note| note.n == n) else {
             output.hint(&format!("there is no note {n}; /sources lists them"));
             return Ok(());
         };
@@ -140,6 +204,26 @@ impl Chat<'_> {
         ];
         output.print(&text.join("\n"))
     }
+}
+
+/// A question of before and its answer, as they are shown again.
+pub(super) fn said(turn: &ChatTurn, output: &Output) -> String {
+    let terminal = output.terminal;
+    let mut lines = vec![terminal.bold(&format!("\u{203a} {}", one_line(&turn.question)))];
+    match &turn.answer {
+        None => lines.push(terminal.dim("Forgotten: a document that the answer rests on was removed or has changed.")),
+        Some(answer) => {
+            let sentences =
+                answer.sentences.iter().map(|sentence| terminal.indented(&one_line(&sentence.with_notes()), 0));
+            lines.extend(sentences);
+            lines.extend(answer.reason.iter().map(|reason| terminal.indented(&one_line(reason), 0)));
+            if !answer.citations.is_empty() {
+                lines.push(ask::notes(&answer.citations, output));
+            }
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 fn is_about_the_question(error: &anyhow::Error) -> bool {

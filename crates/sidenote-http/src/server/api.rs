@@ -30,7 +30,7 @@ use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use sidenote::{
-    AskRequest, DocumentId, Engine, Filter, SearchMode, SearchRequest, Span, Turn, absolute, format_named,
+    AskRequest, CancelToken, DocumentId, Engine, Filter, SearchMode, SearchRequest, Span, Turn, absolute, format_named,
     language_code, start_of_day,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -39,7 +39,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::{
     Server,
     body::Body,
-    door, mcp, openai, page,
+    chats, door, mcp, openai, page,
     problem::Refusal,
     questions::{Admitted, Client},
 };
@@ -151,6 +151,7 @@ fn documented() -> (Router<Server>, OpenApi) {
                     .response_with::<204, (), _>(|response| response.description("It stops soon."))
             })),
         )
+        .merge(chats::routes())
         .merge(openai::routes())
         .finish_api_with(&mut document, |document: TransformOpenApi<'_>| {
             document
@@ -247,7 +248,7 @@ impl<T: JsonSchema> aide::OperationInput for Address<T> {
 }
 
 /// Values behind the `?`, with problems as everywhere.
-pub(super) struct Asked<T>(T);
+pub(super) struct Asked<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Server> for Asked<T> {
     type Rejection = Refusal;
@@ -266,11 +267,11 @@ impl<T: JsonSchema> aide::OperationInput for Asked<T> {
     }
 }
 
-/// A document or an ingest.
+/// A document, a conversation or an ingest.
 #[derive(Deserialize, JsonSchema)]
-struct Numbered<N> {
+pub(super) struct Numbered<N> {
     /// Its number.
-    id: N,
+    pub(super) id: N,
 }
 
 async fn health() -> Json<Health> {
@@ -293,9 +294,9 @@ async fn status(State(server): State<Server>) -> Result<Json<Status>, Refusal> {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct OfCollection {
+pub(super) struct OfCollection {
     /// Only this collection.
-    collection: Option<String>,
+    pub(super) collection: Option<String>,
 }
 
 async fn documents(
@@ -419,22 +420,34 @@ pub(super) fn ask_request(server: &Server, body: AskBody) -> Result<AskRequest, 
 
 async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<Response, Refusal> {
     let streams = body.stream;
-    let request = ask_request(&server, body)?;
+    let chat = chats::conversation(&server, &body).await?;
+    let mut request = ask_request(&server, body)?;
+    if let Some(chat) = &chat {
+        request = chats::next_of(chat, request);
+    }
     let admitted = server.inner.questions.admit()?;
     let engine = server.inner.engine.clone();
     if !streams {
-        let answer = answer(engine, request, admitted, |_| {}).await?;
-        return Ok(Json(Answer::from(&answer)).into_response());
+        let work = move |cancel: &CancelToken| chats::ask(&engine, &request, chat.as_ref(), &mut |_| {}, cancel);
+        return Ok(Json(answer(admitted, work).await?).into_response());
     }
     let (sender, receiver) = unbounded_channel();
-    let client = answer_in_background(engine, request, admitted, move |told| match told {
-        Told::Event(event) => {
-            if let Some(event) = AskEvent::from_engine(event) {
-                send(&sender, Some(event.name()), &event.data());
-            }
-        }
-        Told::Failed(refusal) => send(&sender, Some("error"), &refusal.problem()),
-    });
+    let failed = sender.clone();
+    let client = answer_in_background(
+        admitted,
+        move |cancel| {
+            let tell = |event: &AskEvent| send(&sender, Some(event.name()), &event.data());
+            let mut hear = |event: &sidenote::AskEvent<'_>| {
+                if let Some(event) = AskEvent::from_engine(event) {
+                    tell(&event);
+                }
+            };
+            let answer = chats::ask(&engine, &request, chat.as_ref(), &mut hear, cancel)?;
+            tell(&AskEvent::Final(Box::new(answer)));
+            Ok(())
+        },
+        move |refusal| send(&failed, Some("error"), &refusal.problem()),
+    );
     Ok(stream(receiver, client))
 }
 
@@ -467,44 +480,33 @@ pub(super) fn max_tokens(field: &str, asked: Option<u32>) -> Result<Option<usize
     }
 }
 
-/// The answer, once it is whole; `hear` gets what happens meanwhile.
-pub(super) async fn answer(
-    engine: Engine,
-    request: AskRequest,
+/// What the work of a question that was let in comes to.
+pub(super) async fn answer<T: Send + 'static>(
     Admitted { place, cancel, client }: Admitted,
-    mut hear: impl FnMut(&sidenote::AskEvent<'_>) + Send + 'static,
-) -> Result<sidenote::Answer, Refusal> {
+    work: impl FnOnce(&CancelToken) -> Result<T, sidenote::Error> + Send + 'static,
+) -> Result<T, Refusal> {
     client
         .wait_for(on_a_thread(move || {
             let _place = place;
-            engine.ask(&request, &mut |event| hear(&event), &cancel)
+            work(&cancel)
         }))
         .await
 }
 
-/// Answers on a thread of its own; `tell` gets every event, and what became of it. Nobody waits for a reader: an answer is short,
-/// and a reader that is slow would hold the language model.
+/// Answers on a thread of its own; `failed` is told where that fails. Nobody waits for a reader: an answer is short, and a reader
+/// that is slow would hold the language model.
 pub(super) fn answer_in_background(
-    engine: Engine,
-    request: AskRequest,
-    admitted: Admitted,
-    mut tell: impl FnMut(Told<'_>) + Send + 'static,
+    Admitted { place, cancel, client }: Admitted,
+    work: impl FnOnce(&CancelToken) -> Result<(), sidenote::Error> + Send + 'static,
+    failed: impl FnOnce(Refusal) + Send + 'static,
 ) -> Client {
-    let Admitted { place, cancel, client } = admitted;
     tokio::task::spawn_blocking(move || {
         let _place = place;
-        let answered = unpanicked(|| engine.ask(&request, &mut |event| tell(Told::Event(&event)), &cancel));
-        if let Err(error) = answered {
-            tell(Told::Failed(Refusal::from(error)));
+        if let Err(error) = unpanicked(|| work(&cancel)) {
+            failed(error.into());
         }
     });
     client
-}
-
-/// What is told of an answer while it is written.
-pub(super) enum Told<'a> {
-    Event(&'a sidenote::AskEvent<'a>),
-    Failed(Refusal),
 }
 
 async fn start_ingest(State(server): State<Server>, Body(mut body): Body<IngestBody>) -> Result<Response, Refusal> {

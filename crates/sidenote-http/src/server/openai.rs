@@ -29,18 +29,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sidenote::{AskRequest, ChatMessage, GenerateOptions, Role, Sampling, StopReason, Turn};
+use sidenote::{AskRequest, CancelToken, ChatMessage, GenerateOptions, Role, Sampling, StopReason, Turn};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{
     Server,
-    api::{
-        Address, MAX_TOKENS, Told, answer, answer_in_background, blocking, filter_of, max_tokens, on_a_thread, says,
-        send, stream, unpanicked,
-    },
+    api::{Address, MAX_TOKENS, answer, answer_in_background, blocking, filter_of, max_tokens, says, send, stream},
     body::Body,
     problem::Refusal,
-    questions::Admitted,
 };
 use crate::{
     print::to_json,
@@ -377,7 +373,7 @@ async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usag
     let engine = server.inner.engine.clone();
     let head = Head::new(GROUNDED);
     if !streams {
-        let answer = answer(engine, request, admitted, |_| {}).await?;
+        let answer = answer(admitted, move |cancel| engine.ask(&request, &mut |_| {}, cancel)).await?;
         let message = json!({
             "role": "assistant", "content": said(&answer), "refusal": null, "annotations": annotations(&answer),
         });
@@ -389,19 +385,20 @@ async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usag
     let (sender, receiver) = unbounded_channel();
     send(&sender, None, &head.chunk(&json!({"role": "assistant", "content": ""}), None));
     let mut settled = 0;
-    let client = answer_in_background(engine, request, admitted, move |told| match told {
+    let failed = sender.clone();
+    let mut hear = move |event: sidenote::AskEvent<'_>| match event {
         // Drafts may be taken back, and this API has no way to say so.
-        Told::Event(sidenote::AskEvent::Sentence { sentence, .. }) => {
+        sidenote::AskEvent::Sentence { sentence, .. } => {
             let space = if settled > 0 { " " } else { "" };
             settled += 1;
             send(&sender, None, &head.chunk(&json!({"content": format!("{space}{}", sentence.with_notes())}), None));
         }
-        Told::Event(sidenote::AskEvent::Final(answer)) => {
+        sidenote::AskEvent::Final(answer) => {
             if answer.reason.is_some() {
                 send(&sender, None, &head.chunk(&json!({"content": unsaid(answer)}), None));
             }
             let mut last = head.chunk(&json!({"annotations": annotations(answer)}), Some("stop"));
-            last[GROUNDED] = to_json(&wire::Answer::from(*answer));
+            last[GROUNDED] = to_json(&wire::Answer::from(answer));
             send(&sender, None, &last);
             if with_usage {
                 let tokens = answer.tokens;
@@ -409,9 +406,16 @@ async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usag
             }
             let _ = sender.send(Event::default().data(DONE));
         }
-        Told::Event(_) => {}
-        Told::Failed(refusal) => send(&sender, None, &Fault(refusal).body()),
-    });
+        sidenote::AskEvent::Phase(_)
+        | sidenote::AskEvent::Understood(_)
+        | sidenote::AskEvent::Token(_)
+        | sidenote::AskEvent::Retract(_) => {}
+    };
+    let client = answer_in_background(
+        admitted,
+        move |cancel| engine.ask(&request, &mut hear, cancel).map(drop),
+        move |refusal| send(&failed, None, &Fault(refusal).body()),
+    );
     Ok(stream(receiver, client))
 }
 
@@ -422,39 +426,36 @@ async fn raw(
     streams: bool,
     with_usage: bool,
 ) -> Result<Response, Fault> {
-    let Admitted { place, cancel, client } = server.inner.questions.admit()?;
+    let admitted = server.inner.questions.admit()?;
     let engine = server.inner.engine.clone();
     let head = Head::new(RAW);
     if !streams {
-        let generating = on_a_thread(move || {
-            let _place = place;
-            engine.generate(&messages, &options, &mut |_| ControlFlow::Continue(()), &cancel)
-        });
-        let generation = client.wait_for(generating).await?;
+        let work = move |cancel: &CancelToken| {
+            engine.generate(&messages, &options, &mut |_| ControlFlow::Continue(()), cancel)
+        };
+        let generation = answer(admitted, work).await?;
         let message = json!({"role": "assistant", "content": generation.text, "refusal": null});
         let usage = usage(generation.tokens_prompt, generation.tokens_generated, generation.tokens_reused);
         return Ok(Json(head.whole(message, finish_reason(generation.stop_reason), &usage)).into_response());
     }
     let (sender, receiver) = unbounded_channel();
     send(&sender, None, &head.chunk(&json!({"role": "assistant", "content": ""}), None));
-    tokio::task::spawn_blocking(move || {
-        let _place = place;
+    let failed = sender.clone();
+    let work = move |cancel: &CancelToken| {
         let mut on_text = |text: &str| {
             send(&sender, None, &head.chunk(&json!({"content": text}), None));
             ControlFlow::Continue(())
         };
-        match unpanicked(|| engine.generate(&messages, &options, &mut on_text, &cancel)) {
-            Ok(generation) => {
-                send(&sender, None, &head.chunk(&json!({}), Some(finish_reason(generation.stop_reason))));
-                if with_usage {
-                    let usage = usage(generation.tokens_prompt, generation.tokens_generated, generation.tokens_reused);
-                    send(&sender, None, &head.usage_chunk(&usage));
-                }
-                let _ = sender.send(Event::default().data(DONE));
-            }
-            Err(error) => send(&sender, None, &Fault::from(error).body()),
+        let generation = engine.generate(&messages, &options, &mut on_text, cancel)?;
+        send(&sender, None, &head.chunk(&json!({}), Some(finish_reason(generation.stop_reason))));
+        if with_usage {
+            let usage = usage(generation.tokens_prompt, generation.tokens_generated, generation.tokens_reused);
+            send(&sender, None, &head.usage_chunk(&usage));
         }
-    });
+        let _ = sender.send(Event::default().data(DONE));
+        Ok(())
+    };
+    let client = answer_in_background(admitted, work, move |refusal| send(&failed, None, &Fault(refusal).body()));
     Ok(stream(receiver, client))
 }
 

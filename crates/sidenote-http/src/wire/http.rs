@@ -53,7 +53,7 @@ pub struct TurnBody {
 }
 
 /// A question.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskBody {
     /// The question, in plain words.
@@ -62,6 +62,12 @@ pub struct AskBody {
     /// leans on them, and nothing else: the answer comes from the documents.
     #[serde(default)]
     pub earlier: Vec<TurnBody>,
+    /// The conversation of which this is the next question, in place of `earlier`. Its collection is asked, and the answer is kept in it.
+    #[serde(default)]
+    pub chat: Option<i64>,
+    /// Whether question and answer are kept as the first of a new conversation, where `chat.keep` allows it.
+    #[serde(default)]
+    pub keep: bool,
     /// Whether the answer comes as server-sent events while it is written.
     #[serde(default)]
     pub stream: bool,

@@ -10,6 +10,7 @@
 //! - A list of ids travels as one JSON parameter (`json_each`), so no statement grows with its input. The planner does not know
 //!   how short the list is, and would rather go through the whole table: such joins are `CROSS JOIN`s, which it leaves in order.
 
+mod chats;
 mod checksum;
 mod documents;
 mod next_model;
@@ -36,7 +37,7 @@ pub(crate) use rows::{
 };
 
 /// Schema version that this program writes; the number of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 6;
+pub(crate) const SCHEMA_VERSION: i64 = 7;
 /// "sidn" in ASCII.
 const APPLICATION_ID: i64 = 1_936_289_390;
 /// Length of a stored piece of text in bytes; the schema documents it.
@@ -49,7 +50,8 @@ pub(crate) struct Reader {
     path: std::sync::Arc<Path>,
 }
 
-/// The connection for writing; exists only while the writer's lock is held.
+/// A connection for writing. One exists while the writer's lock is held, which alone changes documents; others, beside it and short,
+/// write conversations.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     pool: SqlitePool,
@@ -92,6 +94,22 @@ impl Reader {
 impl Writer {
     /// Opens the one connection that writes, and brings the schema up to date.
     pub(crate) async fn open(layout: &Layout) -> Result<Self, IndexError> {
+        let writer = Self::beside(layout).await?;
+        if writer.user_version().await? < SCHEMA_VERSION
+            && let Err(error) = sqlx::migrate!("../../migrations").run(&writer.pool).await
+        {
+            return Err(if let sqlx::migrate::MigrateError::Execute(source) = error {
+                writer.error(source)
+            } else {
+                IndexError::Migration { path: writer.path.to_path_buf(), source: Box::new(error) }
+            });
+        }
+        Ok(writer)
+    }
+
+    /// Opens a connection beside the one of whoever holds the writer's lock, for what may be written without it. The schema must be
+    /// up to date.
+    pub(crate) async fn beside(layout: &Layout) -> Result<Self, IndexError> {
         let path = layout.database();
         files::make_private_file(&path)?;
         let options = connect_options(&path)
@@ -108,17 +126,7 @@ impl Writer {
             .connect_with(options)
             .await
             .map_err(|error| IndexError::from_sqlite(&path, error))?;
-        let writer = Self { pool, path: path.into() };
-        if writer.user_version().await? < SCHEMA_VERSION
-            && let Err(error) = sqlx::migrate!("../../migrations").run(&writer.pool).await
-        {
-            return Err(if let sqlx::migrate::MigrateError::Execute(source) = error {
-                writer.error(source)
-            } else {
-                IndexError::Migration { path: writer.path.to_path_buf(), source: Box::new(error) }
-            });
-        }
-        Ok(writer)
+        Ok(Self { pool, path: path.into() })
     }
 
     /// Moves the write-ahead log into the database, unless a reader is busy, and closes. Readers cannot do it, and the

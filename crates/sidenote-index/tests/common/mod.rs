@@ -9,8 +9,8 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 use sidenote_index::{
-    ChunkId, EmbeddingModelInfo, Filter, Fingerprint, Index, IndexOptions, IndexWriter, NewChunk, NewDocument,
-    PutReport,
+    ChunkId, DocumentId, EmbeddingModelInfo, Filter, Fingerprint, Index, IndexOptions, IndexWriter, NewChunk,
+    NewDocument, NewTurn, PutReport,
 };
 use sidenote_text::{Chunk, Format, Span};
 
@@ -183,4 +183,25 @@ pub fn all_files(folder: &Path) -> Vec<PathBuf> {
 
 pub fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// A turn of a conversation that quotes nothing.
+pub fn turn(question: &str, answer: &str, documents: &[DocumentId]) -> NewTurn {
+    NewTurn {
+        question: question.to_owned(),
+        answer: answer.to_owned(),
+        documents: documents.to_vec(),
+        quotes: Vec::new(),
+    }
+}
+
+/// Changes the database behind its back.
+pub fn run_sql(folder: &Path, statement: &'static str) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("documents.sqlite"));
+        let pool = sqlx::SqlitePool::connect_with(options.foreign_keys(false)).await.unwrap();
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
 }

@@ -10,7 +10,7 @@ use rmcp::{
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sidenote::{DocumentId, Span};
+use sidenote::{AskEvent, DocumentId, Span};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::{
@@ -219,15 +219,15 @@ async fn ask(
     AskArguments { question, max_tokens, seed, filter }: AskArguments,
     context: &RequestContext<RoleServer>,
 ) -> Result<Said, Refusal> {
-    let request =
-        ask_request(server, AskBody { question, earlier: Vec::new(), stream: false, max_tokens, seed, filter })?;
+    let request = ask_request(server, AskBody { question, max_tokens, seed, filter, ..AskBody::default() })?;
     let admitted = server.inner.questions.admit()?;
     let _noted = server.inner.calls.note(context, &admitted.cancel);
     let (sender, mut heard) = unbounded_channel();
     let engine = server.inner.engine.clone();
-    let mut answer = pin!(answer(engine, request, admitted, move |event| {
+    let mut answer = pin!(answer(admitted, move |cancel| {
         // Nobody hears of the last where the answer was quicker.
-        let _ = said::progress(event).map(|message| sender.send(message));
+        let mut hear = |event: AskEvent<'_>| drop(said::progress(&event).map(|message| sender.send(message)));
+        engine.ask(&request, &mut hear, cancel)
     }));
     let token = context.meta.get_progress_token();
     let mut steps = 0.0;
