@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What HTTP adds to a search, and how searches fare while a question is answered.
 
-    python3 bench/serve.py [--data DIR] [--searches N]
+    python3 bench/serve.py [--data DIR] [--searches N] [--queries FILE]
 
 Starts `sidenote serve` on a data folder (default: the corpus, ingested into a temporary one) and sends searches over one
-connection that is kept. What HTTP adds is the time the client waits less the time the engine says it took, search by search. Then
-twenty searches a second are sent while one question after the other is answered.
+connection that is kept, the queries of a file with one a line or a few of its own. What HTTP adds is the time the client waits less the
+time the engine says it took, search by search; what the engine took is shown by stages. Then twenty searches a second are sent while one question after the other is answered.
 """
 import argparse
 import statistics
@@ -22,25 +22,30 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="a data folder that holds documents")
     parser.add_argument("--searches", type=int, default=200)
+    parser.add_argument("--queries", type=argparse.FileType(encoding="utf-8"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = arguments.data or folder + "/data"
         if not arguments.data:
             ingest(data, ROOT / "corpus")
         with serving(data) as client:
-            measure(client, arguments.searches)
+            queries = [line.strip() for line in arguments.queries or QUERIES if line.strip()]
+            measure(client, arguments.searches, queries)
 
 
-def measure(client, searches):
+def measure(client, searches, queries):
     for mode in ["lexical", "hybrid"]:
-        added, whole = [], []
+        added, whole, stages = [], [], {}
         for turn in range(searches + 20):
-            waited, report = client.post("/api/v1/search", {"query": QUERIES[turn % len(QUERIES)], "mode": mode})
+            waited, report = client.post("/api/v1/search", {"query": queries[turn % len(queries)], "mode": mode})
             if turn >= 20:
                 added.append(waited - report["timings_ms"]["total"])
                 whole.append(waited)
+                for stage, took in report["timings_ms"].items():
+                    stages.setdefault(stage, []).append(took or 0)
         print(f"{mode}: HTTP adds {statistics.median(added):.2f} ms at the median, {quantile(added, .99):.2f} ms at p99; "
-              f"a search takes {statistics.median(whole):.1f} ms")
+              f"a search takes {statistics.median(whole):.1f} ms, {quantile(whole, .99):.1f} ms at p99")
+        print("    of that, at the median: " + ", ".join(f"{stage} {statistics.median(took):.2f}" for stage, took in stages.items()))
     print("beside one question at a time, twenty searches a second, lexical: p50 %.1f ms, p99 %.1f ms" % beside_questions(client))
 
 

@@ -94,6 +94,7 @@ fn conversations_are_kept_gone_on_with_shown_and_deleted() {
     let run = sandbox.run_with_input(["chat", "--json"], &format!("{}\n/new\n{}\n", QUESTIONS[0], QUESTIONS[1]));
     assert_eq!(run.code, 0, "{run:?}");
     let answer = asked(&run)[0].clone();
+    assert_eq!(asked(&run).iter().map(|it| it["chat"].as_i64()).collect::<Vec<_>>(), [Some(1), Some(2)]);
     let list = json(sandbox.run(["chats", "--json"]));
     check_schema("chats", &list);
     let shown: Vec<_> = list["chats"].as_array().unwrap().iter().map(|it| (&it["id"], &it["first_question"])).collect();

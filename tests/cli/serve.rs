@@ -230,7 +230,7 @@ fn conversations_are_kept_and_gone_on_with() {
     let question = "Who approves travel expenses?";
     assert_eq!(asked(json!({"question": question})).json()["chat"], Value::Null);
     assert_eq!(list(), json!([]));
-    let first = asked(json!({"question": question, "keep": true})).json();
+    let first = asked(json!({"question": question, "keep": true, "filter": {"collection": "default"}})).json();
     check_schema("ask", &first);
     let chat = first["chat"].as_i64().expect("it is kept");
     // The next one as a stream: its last event says where it is kept.

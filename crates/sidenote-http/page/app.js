@@ -506,10 +506,11 @@ function ask(question, filter, earlier = saidBefore()) {
   follow(turn);
 }
 
+const saidBy = (question, { standalone, answer }) => ({ question: standalone ?? question, answer });
+
 /** What a question may lean on: the last questions that came to an end, oldest first. */
 function saidBefore() {
-  const ended = turns.filter(({ final }) => final).slice(0, SAID_BEFORE).reverse();
-  return ended.map(({ final }) => ({ question: final.standalone ?? final.question, answer: final.answer }));
+  return turns.flatMap(({ said }) => said ?? []).slice(0, SAID_BEFORE).reverse();
 }
 
 function newTurn(question, filter, earlier) {
@@ -568,8 +569,16 @@ async function follow(turn) {
   announce("Finding and reading the passages.");
   try {
     // What is kept is known to the server.
-    const context = chat === null ? { earlier, keep: true } : { chat };
-    const response = await call("POST", "ask", { body: { question, filter, stream: true, ...context }, signal });
+    const send = () => {
+      const context = chat === null ? { earlier, keep: true } : { chat };
+      return call("POST", "ask", { body: { question, filter, stream: true, ...context }, signal });
+    };
+    const response = await send().catch((problem) => {
+      if (problem.status !== 404 || chat === null) throw problem;
+      // It was deleted elsewhere: what is said here goes on in another.
+      chat = null;
+      return send();
+    });
     for await (const { name, data } of serverEvents(response.body)) {
       if (signal.aborted) break;
       hear(turn, name, data);
@@ -656,8 +665,9 @@ function spokenSentence({ text, citations }) {
 
 function finish(turn, final) {
   turn.state = "done";
-  turn.final = final;
-  if (final.chat !== chat) {
+  turn.said = saidBy(final.question, final);
+  if (final.chat === null && chat !== null) turn.after.append(make("p", { className: "quiet" }, "This answer could not be kept."));
+  if (final.chat !== null && final.chat !== chat) {
     chat = final.chat;
     loadChats();
   }
@@ -810,7 +820,11 @@ async function openChat(id) {
     const kept = await callJson("GET", `chats/${id}`);
     newConversation();
     chat = id;
-    for (const { question, answer } of kept.turns) turns.unshift(keptTurn(question, answer));
+    const filter = kept.collection ? { collection: kept.collection } : undefined;
+    for (const { question, answer } of kept.turns) turns.unshift(keptTurn(question, answer, filter));
+    const limits = $("ask-form").elements;
+    limits.collection.value = kept.collection ?? "";
+    limits.collection.dispatchEvent(new Event("input", { bubbles: true }));
     reopen(turns[0]);
     loadChats();
   } catch (problem) {
@@ -818,8 +832,8 @@ async function openChat(id) {
   }
 }
 
-function keptTurn(question, answer) {
-  const turn = newTurn(question, undefined, []);
+function keptTurn(question, answer, filter) {
+  const turn = newTurn(question, filter, []);
   turn.state = "done";
   turn.progress.remove();
   turn.draftText.remove();
@@ -827,6 +841,7 @@ function keptTurn(question, answer) {
     turn.outcome = "forgotten";
     turn.below.append(make("p", { className: "reason" }, "Forgotten: a document that this answer rests on was removed or has changed."));
   } else {
+    turn.said = saidBy(question, answer);
     if (answer.standalone) showUnderstood(turn, answer.standalone);
     for (const sentence of answer.sentences) settle(turn, sentence, answer.citations);
     showReason(turn, answer);

@@ -500,7 +500,7 @@ pub struct ExportedChunk {
     pub span: Span,
     /// 1-based; `null` where the format has no pages.
     pub page: Option<u32>,
-    /// Slide or sheet; `null` where the format has none.
+    /// Slide, or sheet and rows; `null` where the format has none.
     pub part: Option<String>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::IndexError;
-use crate::files::{self, Layout, WriterLock};
+use crate::files::{self, ChatLock, Layout, WriterLock};
 use crate::index::Index;
 use crate::runtime::SqliteThread;
 use crate::sqlite::{self, Reader, Schema, Writer};
@@ -71,6 +71,8 @@ impl Index {
             writer.close().await;
             renewed
         })?;
+        // Nobody else writes from here on; conversations are written without the writer's lock.
+        let chat_lock = ChatLock::take(&layout)?;
         // Changes of the old database must not be replayed into the new one: its log is emptied before it goes.
         if there {
             let old = layout.clone();
@@ -91,6 +93,7 @@ impl Index {
         crate::crash::point("restore-before-rename");
         fs_err::rename(staged.layout.database(), layout.database())?;
         files::sync_folder(&layout.root)?;
+        drop(chat_lock);
         crate::crash::point("restore-after-rename");
         for folder in [layout.lexical(), layout.vectors()] {
             files::remove_folder(&folder)?;

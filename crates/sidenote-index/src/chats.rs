@@ -2,14 +2,15 @@
 //! it is one transaction, and a backup holds both.
 //!
 //! They are written without the writer's lock, while an ingest goes on: a turn is one short transaction of its own, and SQLite has
-//! one wait for the other.
+//! one wait for the other. A lock of their own keeps a restore away meanwhile.
 
 use std::future::Future;
 
 use crate::error::IndexError;
+use crate::files::ChatLock;
 use crate::index::Index;
 use crate::sqlite::Writer;
-use crate::types::{ChatId, ChatSummary, KeptTurn, NewTurn};
+use crate::types::{ChatId, ChatSummary, KeptChat, NewTurn};
 
 impl Index {
     /// Conversations, all or those about one collection, the one that was last gone on with first.
@@ -21,8 +22,8 @@ impl Index {
         self.inner.sqlite.wait(async move { reader.chats(collection.as_deref()).await })
     }
 
-    /// The collection that a conversation is about, and its turns in order; `None` where there is none of this number.
-    pub fn chat(&self, id: ChatId) -> Result<Option<(Option<String>, Vec<KeptTurn>)>, IndexError> {
+    /// A conversation; `None` where there is none of this number.
+    pub fn chat(&self, id: ChatId) -> Result<Option<KeptChat>, IndexError> {
         let reader = self.inner.reader.clone();
         self.inner.sqlite.wait(async move { reader.chat(id).await })
     }
@@ -41,8 +42,8 @@ impl Index {
         collection: Option<&str>,
         turn: NewTurn,
     ) -> Result<Option<(ChatId, u32)>, IndexError> {
-        let collection = collection.map(str::to_owned);
-        self.beside(move |writer| async move { writer.keep_turn(chat, collection.as_deref(), &turn).await })
+        let (store, collection) = (self.inner.state()?.uuid, collection.map(str::to_owned));
+        self.beside(move |writer| async move { writer.keep_turn(&store, chat, collection.as_deref(), &turn).await })
     }
 
     /// Deletes conversations, or all; returns how many there were. Their bytes go with [`crate::IndexWriter::compact`].
@@ -60,6 +61,8 @@ impl Index {
         work: impl FnOnce(Writer) -> F + Send + 'static,
     ) -> Result<T, IndexError> {
         let layout = self.inner.layout.clone();
+        // A restore puts another file in the place of the database.
+        let _lock = ChatLock::take(&layout)?;
         self.inner.sqlite.wait(async move {
             let writer = Writer::beside(&layout).await?;
             let done = work(writer.clone()).await;

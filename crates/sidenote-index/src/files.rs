@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
@@ -25,6 +26,10 @@ impl Layout {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("writer.lock")
+    }
+
+    pub(crate) fn chat_lock(&self) -> PathBuf {
+        self.root.join("chats.lock")
     }
 
     pub(crate) fn lexical(&self) -> PathBuf {
@@ -241,6 +246,38 @@ impl WriterLock {
 impl Drop for WriterLock {
     fn drop(&mut self) {
         // Closing is not enough: a child process that is being started has all files open until it is another program.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Held by who writes conversations, and by a restore: it is let go of after an instant.
+#[derive(Debug)]
+pub(crate) struct ChatLock {
+    file: std::fs::File,
+}
+
+impl ChatLock {
+    /// Takes the lock; waits some seconds for it.
+    pub(crate) fn take(layout: &Layout) -> Result<Self, IndexError> {
+        let path = layout.chat_lock();
+        let (file, _) = open_private(&path, false)?.into_parts();
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { file }),
+                Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < Duration::from_secs(5) => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => return Err(IndexError::Busy { path: layout.database() }),
+                Err(std::fs::TryLockError::Error(error)) => return Err(IndexError::from_io(&path, error)),
+            }
+        }
+    }
+}
+
+impl Drop for ChatLock {
+    fn drop(&mut self) {
+        // As for the writer's lock.
         let _ = self.file.unlock();
     }
 }

@@ -6,6 +6,7 @@
 //! lexical/generation-N/      BM25 (tantivy), by the change that it holds
 //! vectors/segment-N/         sealed HNSW graphs; newer vectors are compared one by one
 //! writer.lock                one writer at a time; readers need no lock
+//! chats.lock                 held while a turn of a conversation is written
 //! ```
 //!
 //! The way of a document: [`IndexWriter::put`] is one transaction; [`IndexWriter::commit`] has the full-text index follow
@@ -43,7 +44,7 @@ pub use index::{Index, IndexOptions, VectorMode};
 pub use tantivy::LexicalWeights;
 pub use types::{
     ChatId, ChatSummary, ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint,
-    Forgotten, Held, IndexStatus, KeptTurn, NewChunk, NewDocument, NewTurn, NextChunk, PutReport, Scored, StoredChunk,
-    StoredDocument,
+    Forgotten, Held, IndexStatus, KeptChat, KeptTurn, NewChunk, NewDocument, NewTurn, NextChunk, PutReport, Scored,
+    StoredChunk, StoredDocument,
 };
 pub use writer::{CompactReport, IndexWriter, SealReport};

@@ -52,6 +52,15 @@ pub struct NewTurn {
     pub quotes: Vec<(DocumentId, Span, String)>,
 }
 
+/// A conversation as it was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptChat {
+    /// What it is about; `None` is all documents.
+    pub collection: Option<String>,
+    /// What was asked, oldest first.
+    pub turns: Vec<KeptTurn>,
+}
+
 /// A question of a conversation as it was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptTurn {

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use sidenote_index::{ChatId, DocumentId, Index, IndexError, IndexOptions, NewTurn};
+use sidenote_index::{ChatId, DocumentId, Index, IndexError, IndexOptions, KeptChat, NewTurn};
 use sidenote_text::Span;
 
 fn open() -> (tempfile::TempDir, Index) {
@@ -22,7 +22,7 @@ fn stored(index: &Index, path: &str, text: &str) -> DocumentId {
 }
 
 fn answers(index: &Index, chat: ChatId) -> Vec<Option<String>> {
-    index.chat(chat).unwrap().unwrap().1.into_iter().map(|turn| turn.answer).collect()
+    index.chat(chat).unwrap().unwrap().turns.into_iter().map(|turn| turn.answer).collect()
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn conversations_are_kept_listed_gone_on_with_and_deleted() {
     let shown: Vec<_> = list(None).into_iter().map(|chat| (chat.id, chat.first_question, chat.turns)).collect();
     assert_eq!(shown, [(first, "where?".to_owned(), 2), (second, "who?".to_owned(), 1)], "the last gone on with first");
     assert_eq!(list(Some("work")).iter().map(|chat| chat.id).collect::<Vec<_>>(), [second]);
-    let (collection, turns) = index.chat(first).unwrap().unwrap();
+    let KeptChat { collection, turns } = index.chat(first).unwrap().unwrap();
     assert_eq!((collection, turns[0].number, turns[1].number), (None, 1, 2));
     assert_eq!((turns[0].question.as_str(), turns[0].answer.as_deref()), ("where?", Some("here")));
     assert_eq!((&turns[0].documents[..], turns[1].documents.len()), (&[heron][..], 0));
@@ -72,7 +72,7 @@ fn an_answer_goes_with_its_documents_and_the_question_stays() {
     assert_eq!(answers(&index, chat)[1].as_deref(), Some("of the pike"));
     index.writer().unwrap().remove(&[pike]).unwrap();
     assert_eq!(answers(&index, chat), [None, None, Some("of none".to_owned())]);
-    assert!(index.chat(chat).unwrap().unwrap().1.iter().all(|turn| turn.question == "?"));
+    assert!(index.chat(chat).unwrap().unwrap().turns.iter().all(|turn| turn.question == "?"));
 }
 
 #[test]

@@ -120,12 +120,20 @@ impl OnnxEmbedder {
         let special_tokens =
             tokenizer.encode_fast("", true).map_err(|error| damaged(&paths.tokenizer, error.to_string()))?.len();
         let model_file = fs_err::read(&paths.model)?;
+        let open = |model_file: &[u8]| open_session(&environment, model_file, &tokenizer_file);
         let with_products = match options.precision {
             Precision::Int8 => with_int8_products(&model_file, WeightBytes::of_this_machine()),
             Precision::F32 => None,
         };
-        let made_by = if with_products.is_some() { INT8_PRODUCTS } else { "" };
-        let model_file = with_products.or_else(|| lightened(&model_file)).unwrap_or(model_file);
+        // A graph that ONNX Runtime does not take after the change is run as it was exported.
+        let (model_file, made_by, mut first) = match with_products.and_then(|file| Some((open(&file).ok()?, file))) {
+            Some((session, changed)) => (changed, INT8_PRODUCTS, session),
+            None => {
+                let model_file = lightened(&model_file).unwrap_or(model_file);
+                let session = open(&model_file).map_err(|reason| damaged(&paths.model, reason))?;
+                (model_file, "", session)
+            }
+        };
 
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let count = if options.workers == 0 { cores } else { options.workers }.clamp(1, 64);
@@ -133,14 +141,13 @@ impl OnnxEmbedder {
         let (queue, jobs) = sync_channel::<Job>(count);
         let jobs = Arc::new(Mutex::new(jobs));
         let mut workers = Vec::with_capacity(count);
-        let mut dimensions = 0;
+        let dimensions = embed_one(&mut first, "dimensions").map_err(|reason| damaged(&paths.model, reason))?.len();
+        let mut first = Some(first);
         for number in 0..count {
-            let mut session = open_session(&environment, &model_file, &tokenizer_file)
-                .map_err(|reason| damaged(&paths.model, reason))?;
-            if number == 0 {
-                dimensions =
-                    embed_one(&mut session, "dimensions").map_err(|reason| damaged(&paths.model, reason))?.len();
-            }
+            let mut session = match first.take() {
+                Some(first) => first,
+                None => open(&model_file).map_err(|reason| damaged(&paths.model, reason))?,
+            };
             let jobs = Arc::clone(&jobs);
             let worker = std::thread::Builder::new()
                 .name(format!("sidenote-embed-{number}"))
@@ -370,16 +377,14 @@ mod tests {
 
     #[test]
     fn products_of_whole_numbers_give_nearly_the_same_vectors_and_the_same_on_every_cpu() {
-        let Some([before, signed]) = vectors_before_and_after(|model| with_int8_products(model, WeightBytes::Signed))
-        else {
-            return;
-        };
-        let Some([_, unsigned]) = vectors_before_and_after(|model| with_int8_products(model, WeightBytes::Unsigned))
-        else {
-            return;
-        };
-        assert_eq!(signed, unsigned);
-        for (before, after) in before.iter().zip(&signed) {
+        let unsigned = |model: &[u8]| with_int8_products(model, WeightBytes::Unsigned);
+        let Some([before, after]) = vectors_before_and_after(unsigned) else { return };
+        // Where signed ones are right.
+        if WeightBytes::of_this_machine() == WeightBytes::Signed {
+            let signed = vectors_before_and_after(|model| with_int8_products(model, WeightBytes::Signed));
+            assert_eq!(signed.map(|[_, signed]| signed).as_ref(), Some(&after));
+        }
+        for (before, after) in before.iter().zip(&after) {
             let cosine: f32 = before.iter().zip(after).map(|(a, b)| a * b).sum();
             assert!(cosine > 0.995 && cosine < 0.99999, "{cosine}");
         }

@@ -19,6 +19,7 @@ const OPSET_DOMAIN: u64 = 1;
 const OPSET_VERSION: u64 = 2;
 const GRAPH_NODE: u64 = 1;
 const GRAPH_INITIALIZER: u64 = 5;
+const GRAPH_INPUT: u64 = 11;
 const GRAPH_OUTPUT: u64 = 12;
 const VALUE_NAME: u64 = 1;
 const NODE_INPUT: u64 = 1;
@@ -88,6 +89,8 @@ struct Graph<'a> {
     /// The version of the standard operators.
     opset: u64,
     nodes: Vec<Node>,
+    /// What the graph is given.
+    inputs: HashSet<String>,
     /// What the graph gives.
     outputs: HashSet<String>,
     /// The fields of the graph that are no nodes.
@@ -212,6 +215,7 @@ impl<'a> Graph<'a> {
         let mut graph = Self {
             opset: 0,
             nodes: Vec::new(),
+            inputs: HashSet::new(),
             outputs: HashSet::new(),
             others: Vec::new(),
             initializers: HashMap::new(),
@@ -231,6 +235,9 @@ impl<'a> Graph<'a> {
                 (GRAPH_NODE, Some(node)) => {
                     graph.nodes.push(Node::read(node)?);
                     continue;
+                }
+                (GRAPH_INPUT, Some(value)) => {
+                    graph.inputs.insert(name_of(value, VALUE_NAME)?);
                 }
                 (GRAPH_OUTPUT, Some(value)) => {
                     graph.outputs.insert(name_of(value, VALUE_NAME)?);

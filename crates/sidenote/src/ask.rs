@@ -215,6 +215,9 @@ impl Question<'_> {
         answer.forget(&gone);
         if answer.sentences.len() < said {
             answer.reason = Some("A document that said it was removed meanwhile.".into());
+        } else if answer.reason.is_some() && !gone.is_empty() {
+            // It may name what is gone.
+            answer.reason = Some("The documents do not say; one that was looked at was removed meanwhile.".into());
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use sidenote_text::Span;
 use crate::{
     document::{Document, rfc3339},
     error::Error,
+    retrieve::with_rows,
 };
 
 /// What a check of the data folder found.
@@ -57,7 +58,7 @@ pub struct ExportedChunk {
     pub span: Span,
     /// 1-based, where the format has pages.
     pub page: Option<u32>,
-    /// Slide or sheet, where the format has them.
+    /// Slide, or sheet and rows, where the format has them.
     pub part: Option<String>,
     /// Headings above it, outermost first.
     pub heading: Vec<String>,
@@ -99,7 +100,7 @@ pub(crate) fn export(
             chunk: chunk.id,
             span: chunk.span,
             page: chunk.page,
-            part: chunk.place,
+            part: chunk.place.map(|name| with_rows(&name, &chunk.text, &chunk.rows, Span::new(0, chunk.text.len()))),
             heading: chunk.heading,
             table_header: chunk.table_header,
             prefix: chunk.prefix,

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sidenote_index::{ChatId, DocumentId, Filter, Index, KeptTurn, NewTurn};
+use sidenote_index::{ChatId, DocumentId, Filter, Index, KeptChat, KeptTurn, NewTurn};
 use sidenote_text::Span;
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     cite::Citation,
     document::{Document, rfc3339},
     error::Error,
+    follow_up,
 };
 
 /// A conversation.
@@ -136,31 +137,35 @@ struct StoredNote {
 
 /// A conversation; `None` where there is none of this number.
 pub(crate) fn chat(index: &Index, id: ChatId) -> Result<Option<Chat>, Error> {
-    let Some((collection, turns)) = index.chat(id)? else { return Ok(None) };
+    let Some(KeptChat { collection, turns }) = index.chat(id)? else { return Ok(None) };
     let turns = turns.into_iter().map(|turn| read(index, turn)).collect::<Result<_, _>>()?;
     Ok(Some(Chat { id: Some(id), collection, turns }))
 }
 
 /// Keeps an answer as the next turn of a conversation, or as the first of a new one.
 pub(crate) fn keep(index: &Index, chat: &Chat, answer: &Answer) -> Result<Option<(ChatId, u32)>, Error> {
-    let mut standalone = answer.standalone.clone();
-    let mut documents: BTreeSet<DocumentId> = answer.citations.iter().map(|note| note.document.id).collect();
+    let mut quotes: Vec<_> =
+        answer.citations.iter().map(|note| (note.document.id, note.span, note.quote.clone())).collect();
     // The reason names the closest document and its heading.
     if answer.reason.is_some() {
-        documents.extend(answer.passages.iter().map(|hit| hit.document.id));
+        quotes.extend(answer.passages.iter().map(|hit| (hit.document.id, hit.span, hit.text.clone())));
     }
-    if let (Some(_), Some(id)) = (&standalone, chat.id) {
-        let earlier = index.chat(id)?.map(|(_, turns)| turns).unwrap_or_default();
-        if earlier.iter().any(|turn| turn.answer.is_none()) {
-            // It may use words of an answer that is gone.
-            standalone = None;
+    let mut documents: BTreeSet<DocumentId> = quotes.iter().map(|(document, ..)| *document).collect();
+    let (mut standalone, mut reason) = (answer.standalone.clone(), answer.reason.clone());
+    if standalone.is_some() {
+        match leant_on(index, chat)? {
+            Some(earlier) => documents.extend(earlier),
+            // Nobody would forget what it says; the reason may repeat it.
+            None => {
+                standalone = None;
+                reason = reason.map(|_| "The documents do not say.".to_owned());
+            }
         }
-        documents.extend(earlier.into_iter().flat_map(|turn| turn.documents));
     }
     let stored = StoredAnswer {
         standalone,
         answered: answer.answered,
-        reason: answer.reason.clone(),
+        reason,
         answer: answer.answer.clone(),
         sentences: answer
             .sentences
@@ -174,9 +179,18 @@ pub(crate) fn keep(index: &Index, chat: &Chat, answer: &Answer) -> Result<Option
         question: answer.question.clone(),
         answer: serde_json::to_string(&stored).map_err(|error| Error::Internal(error.to_string()))?,
         documents: documents.into_iter().collect(),
-        quotes: answer.citations.iter().map(|note| (note.document.id, note.span, note.quote.clone())).collect(),
+        quotes,
     };
     Ok(index.keep_turn(chat.id, chat.collection.as_deref(), turn)?)
+}
+
+/// The documents whose words may be in the way that the next question of a conversation is put; `None` where they are not known: an
+/// answer that it leans on is gone, or was never kept.
+fn leant_on(index: &Index, chat: &Chat) -> Result<Option<Vec<DocumentId>>, Error> {
+    let Some(KeptChat { turns, .. }) = chat.id.map(|id| index.chat(id)).transpose()?.flatten() else { return Ok(None) };
+    let last = &turns[turns.len().saturating_sub(follow_up::MAX_TURNS)..];
+    let known = last.iter().all(|turn| turn.answer.is_some()) && chat.turns.iter().all(|turn| turn.asked.is_some());
+    Ok(known.then(|| last.iter().flat_map(|turn| turn.documents.iter().copied()).collect()))
 }
 
 fn read(index: &Index, turn: KeptTurn) -> Result<ChatTurn, Error> {

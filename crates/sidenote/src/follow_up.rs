@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Turns that a question may lean on, the last ones.
-const MAX_TURNS: usize = 2;
+pub(crate) const MAX_TURNS: usize = 2;
 /// What is read of an earlier question or answer, in characters. A question leans on what was spoken of, not on all that was said.
 const MAX_TURN_CHARS: usize = 160;
 /// Longer questions say what they are about. In bytes.

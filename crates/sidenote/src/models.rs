@@ -32,17 +32,28 @@ pub(crate) fn load_embedder_that_made(
     config: &Config,
     made: &EmbeddingModelInfo,
 ) -> Result<Option<Arc<dyn Embedder>>, Error> {
-    let is_configured = shown_name(&config.models.embedder) == made.name;
-    let name = if is_configured { &config.models.embedder } else { &made.name };
-    let folder = if is_configured { located(config, name) } else { config.paths.models.join(name) };
-    check(config, name)?;
-    for precision in Precision::ALL {
-        let embedder = load_embedder_from(config, &folder, made.name.clone(), precision)?;
-        if model_info(&*embedder) == *made {
-            return Ok(Some(embedder));
+    let configured = &config.models.embedder;
+    let known = config.paths.models.join(&made.name);
+    let place = located(config, configured);
+    let mut tried = Vec::new();
+    if shown_name(configured) == made.name {
+        // As it is configured, it is another.
+        tried
+            .extend(Precision::ALL.into_iter().filter(|other| *other != config.embed.precision).map(|it| (&place, it)));
+    }
+    if place != known {
+        tried.extend(Precision::ALL.map(|precision| (&known, precision)));
+    }
+    let mut failed = None;
+    for (folder, precision) in tried {
+        check(config, if *folder == place { configured } else { &made.name })?;
+        match load_embedder_from(config, folder, made.name.clone(), precision) {
+            Ok(embedder) if model_info(&*embedder) == *made => return Ok(Some(embedder)),
+            Ok(_) => failed = None,
+            Err(error) => failed = Some(error),
         }
     }
-    Ok(None)
+    failed.map_or(Ok(None), Err)
 }
 
 fn load_embedder_from(

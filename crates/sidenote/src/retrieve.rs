@@ -130,11 +130,16 @@ impl Hit {
         let name = self.part.as_deref()?;
         let inside =
             Span { start: span.start.saturating_sub(self.span.start), end: span.end.saturating_sub(self.span.start) };
-        Some(match rows_at(&self.text, &self.rows, inside).map(RangeInclusive::into_inner) {
-            Some((first, last)) if first == last => format!("{name}, row {first}"),
-            Some((first, last)) => format!("{name}, rows {first} to {last}"),
-            None => name.to_owned(),
-        })
+        Some(with_rows(name, &self.text, &self.rows, inside))
+    }
+}
+
+/// A sheet's name and the rows of it that stand under a span of a text; of a slide the name.
+pub(crate) fn with_rows(name: &str, text: &str, rows: &[RowMark], span: Span) -> String {
+    match rows_at(text, rows, span).map(RangeInclusive::into_inner) {
+        Some((first, last)) if first == last => format!("{name}, row {first}"),
+        Some((first, last)) => format!("{name}, rows {first} to {last}"),
+        None => name.to_owned(),
     }
 }
 

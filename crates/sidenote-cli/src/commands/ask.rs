@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use sidenote::{Answer, AskEvent, AskPhase, AskRequest, Citation, Engine};
+use sidenote::{Answer, AskEvent, AskPhase, AskRequest, ChatId, Citation, Engine};
 use sidenote_http::to_safe_json;
 
 use super::{Session, search};
@@ -29,7 +29,7 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     };
     let answer = answered(session, &session.engine()?, &request, shows)?;
     if !args.stream {
-        show(&answer, output)?;
+        show(&answer, None, output)?;
     }
     Ok(if answer.answered { Exit::Done } else { Exit::Nothing })
 }
@@ -58,10 +58,11 @@ pub(super) fn answered(
     Ok(answer?)
 }
 
-/// What stands below an answer: its notes, or what came closest; under `--json` all of it.
-pub(super) fn show(answer: &Answer, output: &Output) -> anyhow::Result<()> {
+/// What stands below an answer: its notes, or what came closest; under `--json` all of it, and the conversation that it is kept in.
+pub(super) fn show(answer: &Answer, chat: Option<ChatId>, output: &Output) -> anyhow::Result<()> {
     if output.json {
-        return output.print_json(&sidenote_http::Answer::from(answer));
+        let answer = sidenote_http::Answer::from(answer);
+        return output.print_json(&sidenote_http::Answer { chat: chat.map(|id| id.0), ..answer });
     }
     if answer.answered {
         output.print(&notes(&answer.citations, output))?;

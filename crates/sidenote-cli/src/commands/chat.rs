@@ -127,10 +127,7 @@ impl<'a> Talk<'a> {
 
     fn ask(&mut self, question: &str) -> anyhow::Result<()> {
         let Session { output, .. } = self.session;
-        // Answers of it may be gone with their documents meanwhile, and all of it may have been deleted.
-        if let Some(id) = self.chat.id {
-            self.chat = self.engine.chat(id)?.unwrap_or_else(|| self.another());
-        }
+        self.read_again()?;
         let mut request = self.chat.request(question);
         request.filter = Filter { collection: request.filter.collection, ..self.session.filter(&self.args.filter) };
         let shows = if self.args.settled { Shows::Settled } else { Shows::Drafts };
@@ -143,32 +140,39 @@ impl<'a> Talk<'a> {
             }
             Err(error) => return Err(error),
         };
-        ask::show(&answer, output)?;
+        let keeps = !self.args.no_keep && self.session.settings.config.chat.keep;
+        let kept = if keeps { self.keep(&answer) } else { None };
+        if kept.is_some() {
+            self.chat.id = kept;
+            self.read_again()?;
+        } else {
+            self.chat.remember(&answer);
+        }
+        ask::show(&answer, kept, output)?;
         if !output.json {
             output.print("")?;
-        }
-        if self.args.no_keep || !self.session.settings.config.chat.keep {
-            self.chat.remember(&answer);
-        } else {
-            self.keep(&answer);
         }
         Ok(())
     }
 
-    /// Keeps an answer; where that cannot be done, the conversation goes on without.
-    fn keep(&mut self, answer: &Answer) {
-        let kept = self.engine.keep(&self.chat, answer).and_then(|kept| match kept {
-            Some((id, _)) => self.engine.chat(id),
-            None => Ok(None),
-        });
-        match kept {
-            Ok(Some(chat)) => self.chat = chat,
-            Ok(None) => self.chat.remember(answer),
-            Err(error) => {
-                self.session.output.hint(&format!("this answer could not be kept: {error}"));
-                self.chat.remember(answer);
-            }
+    /// Keeps an answer, and says in which conversation; where that cannot be done, the conversation goes on without.
+    fn keep(&self, answer: &Answer) -> Option<ChatId> {
+        let kept = self.engine.keep(&self.chat, answer);
+        if let Err(error) = &kept {
+            self.session.output.hint(&format!("this answer could not be kept: {error}"));
         }
+        kept.ok().flatten().map(|(id, _)| id)
+    }
+
+    /// What is kept of the conversation as it is now, and what is not kept: answers may be gone with their documents, and all of it
+    /// may have been deleted.
+    fn read_again(&mut self) -> anyhow::Result<()> {
+        if let Some(id) = self.chat.id {
+            let now = self.engine.chat(id)?.unwrap_or_else(|| self.another());
+            let before = std::mem::replace(&mut self.chat, now);
+            self.chat.turns.extend(before.turns.into_iter().filter(|turn| turn.asked.is_none()));
+        }
+        Ok(())
     }
 
     /// Shows what stands around a quote.

@@ -45,7 +45,7 @@ async fn known(server: &Server, id: i64) -> Result<Chat, Refusal> {
     found.ok_or_else(|| Refusal::not_found("conversation"))
 }
 
-/// The conversation that an answer is kept in; `None` where it is kept in none.
+/// The conversation that a question belongs to; `None` where it stands alone.
 pub(super) async fn conversation(server: &Server, body: &AskBody) -> Result<Option<Chat>, Refusal> {
     if let Some(id) = body.chat {
         if !body.earlier.is_empty() {
@@ -53,12 +53,12 @@ pub(super) async fn conversation(server: &Server, body: &AskBody) -> Result<Opti
         }
         let chat = known(server, id).await?;
         let asked = body.filter.as_ref().and_then(|filter| filter.collection.clone());
-        if asked.is_some() && asked != chat.collection {
+        if asked.is_some() && chat.collection.is_some() && asked != chat.collection {
             return Err(Refusal::field("filter.collection", "the conversation is about another"));
         }
         return Ok(Some(chat));
     }
-    if !body.keep || !server.inner.engine.config().chat.keep {
+    if !body.keep {
         return Ok(None);
     }
     let collection = filter_of(server, body.filter.clone())?.collection;
@@ -68,7 +68,7 @@ pub(super) async fn conversation(server: &Server, body: &AskBody) -> Result<Opti
 /// A request as the next question of a conversation.
 pub(super) fn next_of(chat: &Chat, mut request: AskRequest) -> AskRequest {
     let next = chat.request(String::new());
-    request.filter.collection = next.filter.collection;
+    request.filter.collection = next.filter.collection.or(request.filter.collection);
     if chat.id.is_some() {
         (request.earlier, request.first_note) = (next.earlier, next.first_note);
     }
@@ -91,7 +91,7 @@ pub(super) fn ask(
     };
     let answer = engine.ask(request, &mut hear_but_the_last, cancel)?;
     let mut told = wire::Answer::from(&answer);
-    if let Some(chat) = chat {
+    if let Some(chat) = chat.filter(|_| engine.config().chat.keep) {
         match engine.keep(chat, &answer) {
             Ok(kept) => told.chat = kept.map(|(ChatId(id), _)| id),
             Err(error) => tracing::warn!(%error, "an answer could not be kept"),

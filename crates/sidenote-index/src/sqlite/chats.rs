@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::checksum::Checksum;
-use super::rows::{json_ids, text};
+use super::checksum::{Checksum, is_damage};
+use super::rows::{json_ids, state, text};
 use super::{Reader, Writer, unsigned};
 use crate::crash;
 use crate::error::IndexError;
-use crate::types::{ChatId, ChatSummary, DocumentId, KeptTurn, NewTurn};
+use crate::types::{ChatId, ChatSummary, DocumentId, KeptChat, KeptTurn, NewTurn};
 
 impl Reader {
     /// Conversations, the one that was last gone on with first.
@@ -28,8 +28,8 @@ impl Reader {
         rows.iter().map(summary).collect::<Result<_, _>>().map_err(|error| self.error(error))
     }
 
-    /// A conversation's turns in order; `None` where there is none of this number.
-    pub(crate) async fn chat(&self, id: ChatId) -> Result<Option<(Option<String>, Vec<KeptTurn>)>, IndexError> {
+    /// A conversation; `None` where there is none of this number.
+    pub(crate) async fn chat(&self, id: ChatId) -> Result<Option<KeptChat>, IndexError> {
         let mut snapshot = self.snapshot().await?;
         let work = async {
             let row = sqlx::query("SELECT id, collection, begun_unix_ms, checksum FROM chats WHERE id = ?")
@@ -38,7 +38,7 @@ impl Reader {
                 .await?;
             let Some(row) = row else { return Ok(None) };
             let (collection, _) = chat_of(&row)?;
-            Ok(Some((collection, turns_of(&mut snapshot, id.0).await?)))
+            Ok(Some(KeptChat { collection, turns: turns_of(&mut snapshot, id.0).await? }))
         };
         work.await.map_err(|error| self.error(error))
     }
@@ -61,7 +61,7 @@ impl Reader {
                 };
                 match read {
                     Ok(turns) => all += turns.len() as u64,
-                    Err(sqlx::Error::Decode(_)) => damaged.push(ChatId(id)),
+                    Err(error) if is_damage(&error) => damaged.push(ChatId(id)),
                     Err(other) => return Err(other),
                 }
             }
@@ -74,15 +74,19 @@ impl Reader {
 impl Writer {
     /// Stores a turn behind those of a conversation, or as the first of a new one. Its answer is left out where a document of it is
     /// gone, or does not have the words that were quoted: nothing can be removed between this look and the end of the transaction.
-    /// `None` where there is no such conversation.
+    /// `None` where there is no such conversation, or the database is not the one of the name `store` any more, but a restored one.
     pub(crate) async fn keep_turn(
         &self,
+        store: &str,
         chat: Option<ChatId>,
         collection: Option<&str>,
         turn: &NewTurn,
     ) -> Result<Option<(ChatId, u32)>, IndexError> {
         let mut transaction = self.begin().await?;
         let work = async {
+            if state(&mut transaction).await?.uuid != store {
+                return Ok(None);
+            }
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
             let now = i64::try_from(now).unwrap_or(i64::MAX);
             let chat = match chat {

@@ -52,6 +52,11 @@ pub(super) fn not_as_stored(what: &str) -> sqlx::Error {
     sqlx::Error::Decode(format!("{what} is not as it was stored").into())
 }
 
+/// Whether a row could not be read because it is not as it was written: by its checksum, or because a column is not what it can be.
+pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

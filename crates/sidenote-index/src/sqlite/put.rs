@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use sidenote_text::Chunk;
 use sqlx::SqliteConnection;
 
-use super::checksum::Checksum;
+use super::checksum::{Checksum, is_damage};
 use super::documents::note_checksums;
 use super::rows::{
     chunk_checksum, chunks_of, format_name, hex, json_ids, model, page_checksum, piece_checksum, written_marks,
@@ -291,7 +291,7 @@ async fn put_document(
     let described_anew = match &known {
         Some((id, title, language)) => {
             let is_damaged = match chunks_of(&mut *connection, DocumentId(*id)).await {
-                Err(sqlx::Error::Decode(_)) => true,
+                Err(error) if is_damage(&error) => true,
                 read => read.map(|_| false)?,
             };
             is_damaged || *title != rows.title || *language != rows.language

@@ -14,8 +14,8 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    AttributeKind, GRAPH_INITIALIZER, Graph, Node, TENSOR_BYTES, TENSOR_TYPE, WeightBytes, fields, put, put_number,
-    tensor,
+    AttributeKind, GRAPH_INITIALIZER, Graph, Node, TENSOR_BYTES, TENSOR_NAME, TENSOR_TYPE, WeightBytes, fields, put,
+    put_number, tensor,
 };
 
 const FLOAT: u64 = 1;
@@ -24,6 +24,9 @@ const SIGNED_BYTE: u64 = 3;
 /// What is added to a signed byte to make it an unsigned one.
 const MIDDLE: u8 = 128;
 const MIDDLE_NAME: &str = "sidenote_middle";
+/// What a token is divided by at least: all of its numbers may be 0.
+const LEAST: f32 = f32::MIN_POSITIVE;
+const LEAST_NAME: &str = "sidenote_least";
 /// Versions of the standard operators in which `ReduceMax` has its axes as an attribute and `DynamicQuantizeLinear` exists.
 const OPSETS: std::ops::RangeInclusive<u64> = 11..=17;
 
@@ -64,8 +67,9 @@ impl Graph<'_> {
                     let size = named(factor, "size");
                     divided = named(factor, "divided");
                     nodes.push(Node::new("Abs", &[factor], &[&size]));
-                    let most = Node::new("ReduceMax", &[&size], &[&largest]);
+                    let most = Node::new("ReduceMax", &[&size], &[&named(factor, "most")]);
                     nodes.push(most.with_attribute("axes", AttributeKind::Numbers, -1));
+                    nodes.push(Node::new("Max", &[&named(factor, "most"), LEAST_NAME], &[&largest]));
                     nodes.push(Node::new("Div", &[factor, &largest], &[&divided]));
                 }
                 nodes.push(Node::new("DynamicQuantizeLinear", &[&divided], &[&bytes, &step, &zero]));
@@ -88,8 +92,10 @@ impl Graph<'_> {
             changed.insert(weights.bytes);
         }
         self.nodes = nodes;
+        self.add_constant(LEAST_NAME, FLOAT, &LEAST.to_le_bytes());
         if weight_bytes == WeightBytes::Unsigned {
             self.shift(&changed);
+            self.add_constant(MIDDLE_NAME, UNSIGNED_BYTE, &[MIDDLE]);
         }
         !changed.is_empty()
     }
@@ -110,7 +116,11 @@ impl Graph<'_> {
             return None;
         };
         let [bytes] = &made_by(fractions, "Cast")?.inputs[..] else { return None };
-        let constant = |name: &String| tensor(&self.others[*self.initializers.get(name)?]);
+        // What is an input as well may be given another value by who runs the graph, and has its type declared there.
+        let constant = |name: &String| {
+            let place = self.initializers.get(name).filter(|_| !self.inputs.contains(name))?;
+            tensor(&self.others[*place])
+        };
         let (stored, columns) = (constant(bytes)?, constant(scale)?);
         let [rows, width] = stored.dimensions[..] else { return None };
         let fits = stored.kind == SIGNED_BYTE && stored.bytes.len() as u64 == rows.checked_mul(width)?;
@@ -120,19 +130,23 @@ impl Graph<'_> {
         (fits && by_columns && is_row && uses.get(bytes) == Some(&1)).then_some(weights)
     }
 
-    /// Stores weights as unsigned bytes, and what was added to them.
+    /// Stores weights as unsigned bytes.
     fn shift(&mut self, weights: &HashSet<String>) {
         for place in weights.iter().filter_map(|name| self.initializers.get(name)) {
             if let Some(shifted) = shifted(&self.others[*place]) {
                 self.others[*place] = Cow::Owned(shifted);
             }
         }
-        let mut middle = Vec::new();
-        put_number(&mut middle, TENSOR_TYPE, UNSIGNED_BYTE);
-        put(&mut middle, super::TENSOR_NAME, MIDDLE_NAME.as_bytes());
-        put(&mut middle, TENSOR_BYTES, &[MIDDLE]);
+    }
+
+    /// Adds a constant that is one number.
+    fn add_constant(&mut self, name: &str, kind: u64, bytes: &[u8]) {
+        let mut constant = Vec::new();
+        put_number(&mut constant, TENSOR_TYPE, kind);
+        put(&mut constant, TENSOR_NAME, name.as_bytes());
+        put(&mut constant, TENSOR_BYTES, bytes);
         let mut field = Vec::new();
-        put(&mut field, GRAPH_INITIALIZER, &middle);
+        put(&mut field, GRAPH_INITIALIZER, &constant);
         self.others.push(Cow::Owned(field));
     }
 }
@@ -197,8 +211,12 @@ pub(super) mod tests {
     fn products_with_int8_weights_are_of_whole_numbers() {
         let changed = with_int8_products(&quantised(), WeightBytes::Signed).unwrap();
         let product = ["DynamicQuantizeLinear", "MatMulInteger", "Cast", "Mul", "Mul"];
-        let expected =
-            [&product[..], &["Softmax", "Sum", "LayerNormalization", "Abs", "ReduceMax", "Div"], &product, &["Mul"]];
+        let expected = [
+            &product[..],
+            &["Softmax", "Sum", "LayerNormalization", "Abs", "ReduceMax", "Max", "Div"],
+            &product,
+            &["Mul"],
+        ];
         assert_eq!(operators(&changed), expected.concat());
         let graph = Graph::read(&changed).unwrap();
         assert_eq!(graph.nodes.last().unwrap().outputs, ["out"]);
