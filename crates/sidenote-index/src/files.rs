@@ -212,11 +212,21 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), IndexError> {
     Ok(())
 }
 
-/// The writer's lock. The kernel lets go of it when the process ends, however it ends.
+/// A locked file, open as long as the lock is held. The kernel lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+struct Held(std::fs::File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing is not enough: a child process that is being started has all files open until it is another program.
+        let _ = self.0.unlock();
+    }
+}
+
+/// The writer's lock.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    /// Open as long as the lock is held.
-    file: std::fs::File,
+    _held: Held,
 }
 
 impl WriterLock {
@@ -230,7 +240,7 @@ impl WriterLock {
                 file.set_len(0)?;
                 file.rewind()?;
                 writeln!(file, "{}", std::process::id())?;
-                Ok(Self { file })
+                Ok(Self { _held: Held(file) })
             }
             Err(std::fs::TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -243,17 +253,10 @@ impl WriterLock {
     }
 }
 
-impl Drop for WriterLock {
-    fn drop(&mut self) {
-        // Closing is not enough: a child process that is being started has all files open until it is another program.
-        let _ = self.file.unlock();
-    }
-}
-
 /// Held by who writes conversations, and by a restore: it is let go of after an instant.
 #[derive(Debug)]
 pub(crate) struct ChatLock {
-    file: std::fs::File,
+    _held: Held,
 }
 
 impl ChatLock {
@@ -264,7 +267,7 @@ impl ChatLock {
         let begun = Instant::now();
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self { file }),
+                Ok(()) => return Ok(Self { _held: Held(file) }),
                 Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < Duration::from_secs(5) => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -272,13 +275,6 @@ impl ChatLock {
                 Err(std::fs::TryLockError::Error(error)) => return Err(IndexError::from_io(&path, error)),
             }
         }
-    }
-}
-
-impl Drop for ChatLock {
-    fn drop(&mut self) {
-        // As for the writer's lock.
-        let _ = self.file.unlock();
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sidenote_index::{ChatId, DocumentId, Filter, Index, KeptChat, KeptTurn, NewTurn};
+use sidenote_index::{ChatId, DocumentId, Index, KeptChat, KeptTurn, NewTurn};
 use sidenote_text::Span;
 
 use crate::{
@@ -62,15 +62,15 @@ pub struct KeptAnswer {
 }
 
 impl Chat {
-    /// The next question of it: it may lean on those before, and its notes go on counting.
-    pub fn request(&self, question: impl Into<String>) -> AskRequest {
-        let last_note = self.notes().map(|note| note.n).max().unwrap_or(0);
-        AskRequest {
-            earlier: self.turns.iter().map(ChatTurn::as_turn).collect(),
-            first_note: last_note + 1,
-            filter: Filter { collection: self.collection.clone(), ..Filter::default() },
-            ..AskRequest::new(question)
+    /// A request as the next question of it: it is about the conversation's collection, may lean on the questions before, and its
+    /// notes go on counting. What a first question leans on by itself stays.
+    pub fn next_request(&self, mut request: AskRequest) -> AskRequest {
+        request.filter.collection = self.collection.clone().or(request.filter.collection);
+        if !self.turns.is_empty() {
+            request.earlier = self.turns.iter().map(ChatTurn::as_turn).collect();
+            request.first_note = self.notes().map(|note| note.n).max().unwrap_or(0) + 1;
         }
+        request
     }
 
     /// Goes on in memory with an answer that is not kept.

@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-
 use sidenote_model::Precision;
 
 use crate::{error::Error, walk::absolute};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustyline::{DefaultEditor, error::ReadlineError};
-use sidenote::{Answer, Chat, ChatId, ChatTurn, Engine, ErrorKind, Filter, Span};
+use sidenote::{Answer, AskRequest, Chat, ChatId, ChatTurn, Engine, ErrorKind, Span};
 
 use super::{
     Session,
@@ -128,8 +128,8 @@ impl<'a> Talk<'a> {
     fn ask(&mut self, question: &str) -> anyhow::Result<()> {
         let Session { output, .. } = self.session;
         self.read_again()?;
-        let mut request = self.chat.request(question);
-        request.filter = Filter { collection: request.filter.collection, ..self.session.filter(&self.args.filter) };
+        let filter = self.session.filter(&self.args.filter);
+        let request = self.chat.next_request(AskRequest { filter, ..AskRequest::new(question) });
         let shows = if self.args.settled { Shows::Settled } else { Shows::Drafts };
         let answer = match ask::answered(self.session, &self.engine, &request, shows) {
             Ok(answer) => answer,

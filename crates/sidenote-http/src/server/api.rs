@@ -423,7 +423,7 @@ async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<
     let chat = chats::conversation(&server, &body).await?;
     let mut request = ask_request(&server, body)?;
     if let Some(chat) = &chat {
-        request = chats::next_of(chat, request);
+        request = chat.next_request(request);
     }
     let admitted = server.inner.questions.admit()?;
     let engine = server.inner.engine.clone();

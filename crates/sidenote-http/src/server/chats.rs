@@ -65,16 +65,6 @@ pub(super) async fn conversation(server: &Server, body: &AskBody) -> Result<Opti
     Ok(Some(Chat { collection, ..Chat::default() }))
 }
 
-/// A request as the next question of a conversation.
-pub(super) fn next_of(chat: &Chat, mut request: AskRequest) -> AskRequest {
-    let next = chat.request(String::new());
-    request.filter.collection = next.filter.collection.or(request.filter.collection);
-    if chat.id.is_some() {
-        (request.earlier, request.first_note) = (next.earlier, next.first_note);
-    }
-    request
-}
-
 /// Asks, and keeps the answer in its conversation: the answer, and where it is kept. What cannot be kept is an answer all the same.
 /// The last event is left to the caller.
 pub(super) fn ask(

@@ -31,16 +31,7 @@ impl Reader {
     /// A conversation; `None` where there is none of this number.
     pub(crate) async fn chat(&self, id: ChatId) -> Result<Option<KeptChat>, IndexError> {
         let mut snapshot = self.snapshot().await?;
-        let work = async {
-            let row = sqlx::query("SELECT id, collection, begun_unix_ms, checksum FROM chats WHERE id = ?")
-                .bind(id.0)
-                .fetch_optional(&mut *snapshot)
-                .await?;
-            let Some(row) = row else { return Ok(None) };
-            let (collection, _) = chat_of(&row)?;
-            Ok(Some(KeptChat { collection, turns: turns_of(&mut snapshot, id.0).await? }))
-        };
-        work.await.map_err(|error| self.error(error))
+        kept_chat(&mut snapshot, id.0).await.map_err(|error| self.error(error))
     }
 
     /// The number of all turns, and conversations with rows that are not as they were stored.
@@ -51,16 +42,8 @@ impl Reader {
             let ids: Vec<i64> =
                 sqlx::query_scalar("SELECT id FROM chats ORDER BY id").fetch_all(&mut *snapshot).await?;
             for id in ids {
-                let row = sqlx::query("SELECT id, collection, begun_unix_ms, checksum FROM chats WHERE id = ?")
-                    .bind(id)
-                    .fetch_one(&mut *snapshot)
-                    .await?;
-                let read = match chat_of(&row) {
-                    Ok(_) => turns_of(&mut snapshot, id).await,
-                    Err(error) => Err(error),
-                };
-                match read {
-                    Ok(turns) => all += turns.len() as u64,
+                match kept_chat(&mut snapshot, id).await {
+                    Ok(chat) => all += chat.map_or(0, |chat| chat.turns.len()) as u64,
                     Err(error) if is_damage(&error) => damaged.push(ChatId(id)),
                     Err(other) => return Err(other),
                 }
@@ -187,6 +170,16 @@ async fn still_stands(connection: &mut SqliteConnection, turn: &NewTurn) -> Resu
         }
     }
     Ok(true)
+}
+
+async fn kept_chat(connection: &mut SqliteConnection, id: i64) -> Result<Option<KeptChat>, sqlx::Error> {
+    let row = sqlx::query("SELECT id, collection, begun_unix_ms, checksum FROM chats WHERE id = ?")
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (collection, _) = chat_of(&row)?;
+    Ok(Some(KeptChat { collection, turns: turns_of(connection, id).await? }))
 }
 
 async fn turns_of(connection: &mut SqliteConnection, chat: i64) -> Result<Vec<KeptTurn>, sqlx::Error> {
