@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Fit the weights of crates/sidenote/src/confidence.rs to the output of bench/answers.rs.
+"""Fit the weights of crates/sidenote/src/confidence.rs to what `sidenote eval answers --keep FILE` has kept.
 
     python3 bench/fit_confidence.py public.jsonl [--report golden.jsonl]
 
-The lines come from runs with SIDENOTE_ANSWER_MIN_CONFIDENCE=0, so that every question has an answer to judge.
+The files come from runs with SIDENOTE_ANSWER_MIN_CONFIDENCE=0, so that every question has an answer to judge.
 
 Logistic regression with some ridge, by Newton's method; the label of a line is whether its answer was right. Lines without
 signals (nothing was found, or the model refused) are left out: they are never answered. Prints weights for the Rust file, and
@@ -34,7 +34,9 @@ def main():
 
 def read(path):
     with open(path, encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+        kept = [json.loads(line) for line in lines if line.strip()]
+    # The first line says what the others were made with.
+    return [line | {"right": line["right"] is True} for line in kept if "id" in line]
 
 
 def usable(line):

@@ -170,3 +170,98 @@ fn a_set_is_made_from_ones_own_documents_and_measured() {
         assert_eq!(measured["fused"]["recall@5"], 1.0, "{measured}");
     }
 }
+
+/// The set with answers: two that are short, one that several words have to be in, and a question that nothing answers.
+fn write_answers(folder: &Path) {
+    write_set(folder);
+    let queries = [
+        json!({"_id": "1", "text": "Who approves travel expenses?", "answers": ["Ruth Adler", "the head of finance"]}),
+        json!({"_id": "2", "text": "What is the barrier code?", "answers": [["AB-1203/7"], ["barrier code", "code"]]}),
+        json!({"_id": "3", "text": "Where do the herons nest?"}),
+        json!({"_id": "4", "text": "Who feeds the zebras of the circus?", "answerable": false, "answers": ["No answer"]}),
+        json!({"_id": "5", "text": "Nothing is known about this one"}),
+    ];
+    let lines: String = queries.iter().map(|query| format!("{query}\n")).collect();
+    fs_err::write(folder.join("queries.jsonl"), lines).unwrap();
+}
+
+#[test]
+fn answers_are_measured_kept_and_gone_on_with() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    write_answers(&sandbox.path().join("set"));
+    sandbox.set("SIDENOTE_ANSWER_MIN_CONFIDENCE", "0");
+    let words = ["eval", "answers", "set", "--keep", "kept.jsonl"];
+    let (code, report) = sandbox.json(words);
+    check_schema("eval_answers", &report);
+    assert_eq!((code, &report["questions"], &report["answerable"]["questions"]), (0, &json!(4), &json!(3)), "{report}");
+    assert_eq!(report["unanswerable"]["questions"], 1, "{report}");
+    assert_eq!(report["curve"][0]["threshold"], 0.0, "{report}");
+    let file = sandbox.path().join("kept.jsonl");
+    let kept = read(&file);
+    let lines: Vec<Value> = kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["made_with"]["answer"]["min_confidence"], 0.0);
+    assert_eq!(lines.len(), 5);
+    // The figures are those of the lines.
+    let right = lines.iter().filter(|line| line["right"] == true).count() as f64 / 2.0;
+    assert_eq!((&report["answerable"]["right"], &lines[3]["right"]), (&json!(right), &Value::Null), "{kept}");
+    for line in lines.iter().filter(|line| line["answered"] == true) {
+        assert!(line["notes"].as_u64().unwrap() >= 1 && !line["quotes"][0].as_str().unwrap().is_empty(), "{line}");
+    }
+
+    // What is known is not asked again: the times are those of then. What a kill has cut is.
+    let (_, again) = sandbox.json(words);
+    assert_eq!((&again, read(&file).trim_end()), (&report, kept.trim_end()));
+    fs_err::write(&file, &kept[..kept.len() - 40]).unwrap();
+    let (_, again) = sandbox.json(words);
+    assert_eq!((&again["questions"], read(&file).lines().count()), (&json!(4), 6));
+    assert_eq!(again["good"], report["good"], "{again}");
+
+    let (code, same) = sandbox.json(["eval", "answers", "set", "--keep", "kept.jsonl", "--against", "kept.jsonl"]);
+    assert_eq!((code, &same["comparisons"][0]["queries"]), (0, &json!(4)), "{same}");
+    let better: String =
+        kept.replace("\"answerable\":true,\"answered\":true", "\"answerable\":true,\"answered\":false");
+    fs_err::write(sandbox.path().join("worse.jsonl"), better).unwrap();
+    let (code, _) = sandbox.json(["eval", "answers", "set", "--keep", "kept.jsonl", "--against", "worse.jsonl"]);
+    assert_eq!(code, 0, "better than one that answers nothing");
+
+    sandbox.set("SIDENOTE_ANSWER_MIN_CONFIDENCE", "0.5");
+    let (code, refused) = sandbox.json(words);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(code == 2 && message.contains("kept.jsonl") && message.contains("`answer.min_confidence`"), "{refused}");
+    let (code, refused) = sandbox.json(["eval", "answers", "set", "--against", "set/queries.jsonl"]);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(code == 2 && message.contains("is no file of answers"), "{refused}");
+}
+
+#[test]
+fn questions_are_asked_over_ones_own_documents() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    sandbox.set("SIDENOTE_ANSWER_MIN_CONFIDENCE", "0");
+    let write = |line: Value| fs_err::write(sandbox.path().join("mine.jsonl"), format!("{line}\n")).unwrap();
+    let travel = json!([{"document": "travel.md", "quote": "not looked at"}]);
+    write(
+        json!({"id": "a", "question": "Who approves travel expenses?", "answers": ["Ruth Adler"], "evidence": travel}),
+    );
+    let shown = sandbox.run(["eval", "answers", "mine.jsonl"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(shown.stdout.starts_with("mine: 1 question, ") && shown.stdout.contains("right, of the answered"));
+    let (_, report) = sandbox.json(["eval", "answers", "mine.jsonl"]);
+    assert_eq!(report["answerable"]["with_right_note"], 1.0, "{report}");
+    write(json!({"id": "a", "question": "Who approves travel expenses?", "evidence": [{"document": "avel.md"}]}));
+    let (_, report) = sandbox.json(["eval", "answers", "mine.jsonl"]);
+    assert_eq!(report["answerable"]["with_right_note"], 0.0, "half a name is none: {report}");
+    assert_eq!(sandbox.json(["status"]).1["documents"], 3);
+
+    for (line, word) in [
+        (json!({"id": "a", "question": "Who?", "answers": [1]}), "`answers`"),
+        (json!({"id": "a", "question": "Who?"}), "no question of it"),
+        (json!({"question": "Who?", "answers": ["Ruth"]}), "`_id`"),
+    ] {
+        write(line);
+        let (code, refused) = sandbox.json(["eval", "answers", "mine.jsonl"]);
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(code == 2 && message.contains("mine.jsonl") && message.contains(word), "{refused}");
+    }
+}

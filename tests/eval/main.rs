@@ -18,9 +18,8 @@ use std::{
     process::Command,
 };
 
-use sidenote::{AskRequest, CancelToken, Config, Engine, Hit, IngestRequest, Isolation, SearchRequest};
+use sidenote::{AskRequest, CancelToken, Config, Engine, Hit, IngestRequest, Isolation, SearchRequest, judge};
 
-mod judge;
 mod questions;
 
 use questions::{Evidence, Question};

@@ -1,4 +1,4 @@
-//! Questions with known answers: the golden set of this project, or a public set in BEIR layout.
+//! The golden questions of this project, with their answers and the places that hold them.
 
 use std::{error::Error, path::Path};
 
@@ -63,34 +63,6 @@ pub(crate) fn read_golden(path: &Path) -> Result<Vec<Question>, Box<dyn Error>> 
             Ok(Question { id: line.id, kind: line.kind, text: line.question, groups, evidence: line.evidence })
         })
         .collect()
-}
-
-/// Reads `queries.jsonl` of a set in BEIR layout with answers.
-#[allow(dead_code, reason = "each program that includes this file uses one of the two readers")]
-pub(crate) fn read_beir(folder: &Path) -> Result<Vec<Question>, Box<dyn Error>> {
-    #[derive(Deserialize)]
-    struct Line {
-        #[serde(rename = "_id")]
-        id: String,
-        text: String,
-        #[serde(default)]
-        answers: Vec<String>,
-        #[serde(default = "yes")]
-        answerable: bool,
-    }
-    fn yes() -> bool {
-        true
-    }
-    Ok(lines(&folder.join("queries.jsonl"))?
-        .into_iter()
-        .map(|line: Line| Question {
-            id: line.id,
-            kind: if line.answerable { "answerable" } else { "unanswerable" }.into(),
-            text: line.text,
-            groups: if line.answerable { vec![line.answers] } else { Vec::new() },
-            evidence: Vec::new(),
-        })
-        .collect())
 }
 
 fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, Box<dyn Error>> {

@@ -369,6 +369,8 @@ pub(crate) struct ExportArgs {
 pub(crate) enum EvalCommand {
     /// Rank a set's documents for its queries, by words, by meaning and by both
     Retrieval(Box<EvalRetrievalArgs>),
+    /// Ask a set's questions, and hold the answers and their notes against those it accepts
+    Answers(Box<EvalAnswersArgs>),
     /// Make a set from the documents that are ingested, with questions of one's own
     Init(EvalInitArgs),
 }
@@ -384,8 +386,47 @@ fusion, or the plain search below an earlier one, by more than chance explains.
   sidenote eval retrieval scifact --per-query --json > before.json
   SIDENOTE_SEARCH_FUSION=rrf sidenote eval retrieval scifact --against before.json")]
 pub(crate) struct EvalRetrievalArgs {
-    /// Folder of the set
-    #[arg(value_name = "DIR")]
+    #[command(flatten)]
+    pub(crate) of: EvalSetArgs,
+
+    /// Show every query
+    #[arg(long)]
+    pub(crate) per_query: bool,
+
+    /// Compare the plain search with that of an earlier measurement, a file of --per-query --json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+}
+
+/// `sidenote eval answers`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A set is a folder as for `eval retrieval`, in which queries have `answers` (a list of ways to say it; a list of such lists where
+several have to be said) or \"answerable\": false, and qrels name the documents that notes should lead to. A file of such queries
+is asked over one's own ingested documents; there `evidence` ([{\"document\": \"travel.md\"}]) names them. Right means that an
+accepted answer is in what is shown (SQuAD normalisation). It takes some seconds a question; with --keep it goes on where it
+was. Exit code 1 means that fewer questions are served than in the earlier measurement, by more than chance explains.
+
+  sidenote eval answers my-questions.jsonl --keep answers.jsonl
+  SIDENOTE_ANSWER_DRAFTS=1 sidenote eval answers my-questions.jsonl --keep one.jsonl --against answers.jsonl")]
+pub(crate) struct EvalAnswersArgs {
+    #[command(flatten)]
+    pub(crate) of: EvalSetArgs,
+
+    /// Keep every answer in a file, one line of JSON each; what is there already is not asked again
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keep: Option<PathBuf>,
+
+    /// Compare with an earlier measurement, a file of --keep
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+}
+
+/// Which set, and which part of it.
+#[derive(Args, Debug)]
+pub(crate) struct EvalSetArgs {
+    /// Folder of the set; for answers also a file of questions about what is ingested
+    #[arg(value_name = "SET")]
     pub(crate) set: PathBuf,
 
     /// Another file of documents in it
@@ -406,14 +447,6 @@ pub(crate) struct EvalRetrievalArgs {
     /// Seed of the draw and of the bootstrap
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-
-    /// Show every query
-    #[arg(long)]
-    pub(crate) per_query: bool,
-
-    /// Compare the plain search with that of an earlier measurement, a file of --per-query --json
-    #[arg(long, value_name = "FILE")]
-    pub(crate) against: Option<PathBuf>,
 
     /// Folder of the set's index [default: one for each set, under sidenote/eval in the XDG cache home]
     #[arg(long, value_name = "DIR")]

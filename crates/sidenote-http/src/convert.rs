@@ -1,5 +1,7 @@
 //! From the engine's types to the wire's: the only place that knows both.
 
+mod eval;
+
 use crate::{print::to_json, wire};
 
 /// What the engine counts in `usize` is `u64` on the wire, the same on every platform.
@@ -263,65 +265,6 @@ impl From<&sidenote::Status> for wire::Status {
 impl From<&sidenote::RemoveReport> for wire::RemoveReport {
     fn from(report: &sidenote::RemoveReport) -> Self {
         Self { removed: count(report.removed), purged: count(report.purged) }
-    }
-}
-
-impl From<&sidenote::LegScores> for wire::EvalScores {
-    fn from(scores: &sidenote::LegScores) -> Self {
-        let sidenote::LegScores { mean, ndcg_interval, median_ms } = scores;
-        Self {
-            ndcg_10: mean.ndcg_10,
-            recall_5: mean.recall_5,
-            recall_10: mean.recall_10,
-            recall_100: mean.recall_100,
-            mrr_10: mean.mrr_10,
-            success_1: mean.success_1,
-            ndcg_10_interval: [ndcg_interval.low, ndcg_interval.high],
-            median_ms: *median_ms,
-        }
-    }
-}
-
-impl wire::EvalComparison {
-    /// With the words for what was compared.
-    pub fn new(what: impl Into<String>, comparison: &sidenote::Comparison) -> Self {
-        Self {
-            what: what.into(),
-            queries: count(comparison.queries),
-            difference: comparison.difference,
-            interval: [comparison.interval.low, comparison.interval.high],
-            holds: !comparison.is_worse(),
-        }
-    }
-}
-
-impl From<&sidenote::QueryScores> for wire::EvalQuery {
-    fn from(scores: &sidenote::QueryScores) -> Self {
-        Self {
-            id: scores.id.clone(),
-            lexical: scores.lexical.ndcg_10,
-            dense: scores.dense.ndcg_10,
-            fused: scores.fused.ndcg_10,
-            default: scores.default.ndcg_10,
-        }
-    }
-}
-
-impl From<&sidenote::EvalReport> for wire::EvalReport {
-    /// Without the single queries.
-    fn from(report: &sidenote::EvalReport) -> Self {
-        let compared = report.comparisons.iter();
-        Self {
-            set: report.set.clone(),
-            documents: count(report.documents),
-            queries: count(report.queries.len()),
-            lexical: (&report.lexical).into(),
-            dense: (&report.dense).into(),
-            fused: (&report.fused).into(),
-            default: (&report.default).into(),
-            comparisons: compared.map(|(what, comparison)| wire::EvalComparison::new(*what, comparison)).collect(),
-            per_query: None,
-        }
     }
 }
 

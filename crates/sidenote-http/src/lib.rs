@@ -17,9 +17,10 @@ pub use server::{Server, secret};
 pub use wire::{
     Answer, AnswerMillis, AnswerTokens, AskBody, AskEvent, BackupReport, Chat, ChatList, ChatSummary, ChatTurn,
     ChatsDeleted, Check, Citation, CollectionStatus, CompactReport, Completions, ConfigReport, ConfigSetting,
-    DoctorReport, Document, DocumentList, DocumentPage, DocumentText, ErrorBody, ErrorReport, EvalComparison,
-    EvalQuery, EvalReport, EvalScores, EvalSetReport, ExportReport, ExportedChunk, ExportedDocument, FailedFile,
-    FilterBody, Health, Hit, IngestBody, IngestReport, Job, JobList, JobState, KeptAnswer, KvStatus, LeftOut,
-    ModelFile, ModelList, ModelRow, ModelsStatus, PageLink, Problem, RemoveReport, SearchBody, SearchMillis,
-    SearchReport, Sentence, Serving, SessionBody, Span, Status, TurnBody,
+    DoctorReport, Document, DocumentList, DocumentPage, DocumentText, ErrorBody, ErrorReport, EvalAnswerMillis,
+    EvalAnswerable, EvalAnswersReport, EvalComparison, EvalQuery, EvalReport, EvalRisk, EvalScores, EvalSetReport,
+    EvalUnanswerable, ExportReport, ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody,
+    IngestReport, Job, JobList, JobState, KeptAnswer, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus,
+    PageLink, Problem, RemoveReport, SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span,
+    Status, TurnBody,
 };

@@ -28,6 +28,7 @@ pub fn schemas() -> Vec<Schema> {
         schema::<wire::DocumentList>("documents"),
         schema::<wire::ErrorReport>("error"),
         schema::<wire::EvalReport>("eval"),
+        schema::<wire::EvalAnswersReport>("eval_answers"),
         schema::<wire::EvalSetReport>("eval_init"),
         schema::<wire::AskEvent>("event"),
         schema::<wire::ExportReport>("export"),

@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use chats::{Chat, ChatList, ChatSummary, ChatTurn, ChatsDeleted, KeptAnswer};
-pub use eval::{EvalComparison, EvalQuery, EvalReport, EvalScores, EvalSetReport};
+pub use eval::{
+    EvalAnswerMillis, EvalAnswerable, EvalAnswersReport, EvalComparison, EvalQuery, EvalReport, EvalRisk, EvalScores,
+    EvalSetReport, EvalUnanswerable,
+};
 pub use http::{
     AskBody, DocumentPage, DocumentText, FilterBody, Health, IngestBody, Job, JobList, JobState, PageLink, Problem,
     SearchBody, Serving, SessionBody, TurnBody,

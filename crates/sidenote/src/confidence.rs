@@ -6,7 +6,7 @@
 //! about the paragraph's own names, while people ask about a firm or a model that no document speaks of.
 
 /// What is known about an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Signals {
     /// Evidence score of the quoted sentences: late interaction, cosine and words held, about 0 to 1.6.
     pub evidence: f32,

@@ -24,7 +24,7 @@ use crate::{
     config::{Config, SearchMode, VectorIndexKind},
     document::{Document, TextRead, read_text},
     error::{Error, ErrorKind},
-    eval::{self, EvalEvent, EvalReport, EvalRequest},
+    eval::{self, AnswerScores, AnswersReport, EvalEvent, EvalReport, EvalRequest},
     ingest::{FailedFile, IngestEvent, IngestReport, IngestRequest},
     ingestion::Ingestion,
     models,
@@ -316,12 +316,28 @@ impl Engine {
     pub fn eval_retrieval(
         &self,
         request: &EvalRequest,
-        progress: &mut dyn FnMut(EvalEvent),
+        progress: &mut dyn FnMut(EvalEvent<'_>),
         cancel: &CancelToken,
     ) -> Result<EvalReport, Error> {
         let embedder = self.embedder()?;
         let index = self.index_or_create()?;
         eval::measure(self.config(), &index, &*embedder, request, progress, cancel)
+    }
+
+    /// Measures answers: asks every question of a set, as a user would, and holds the answers against those the set accepts. Of a
+    /// folder with documents of its own the same holds as for [`Self::eval_retrieval`]; a file of questions is asked over what is
+    /// ingested. What is in `known` is not asked again: a measurement takes seconds a question, and goes on where it was.
+    ///
+    /// # Errors
+    /// [`Error::EvalSet`] names the file and the line of the set; the others are those of an ingest and a question.
+    pub fn eval_answers(
+        &self,
+        request: &EvalRequest,
+        known: Vec<AnswerScores>,
+        progress: &mut dyn FnMut(EvalEvent<'_>),
+        cancel: &CancelToken,
+    ) -> Result<AnswersReport, Error> {
+        eval::answers::measure(self, request, known, progress, cancel)
     }
 
     /// Reads every byte of the data folder and holds the stores against each other; with `repair`, makes anew what can be
@@ -518,7 +534,7 @@ impl Engine {
         }
     }
 
-    fn index_or_create(&self) -> Result<Index, Error> {
+    pub(crate) fn index_or_create(&self) -> Result<Index, Error> {
         once(&self.inner.index, || Ok(Index::open(&self.config().paths.data, &self.index_options())?))
     }
 
@@ -531,7 +547,7 @@ impl Engine {
         Ok(slot.clone())
     }
 
-    fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
+    pub(crate) fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
         once(&self.inner.embedder, || models::load_embedder(self.config()))
     }
 

@@ -2,15 +2,17 @@
 //! come out, with intervals. The index under test is the ordinary one, in the engine's own data folder.
 //!
 //! `set` reads the folder, `corpus` brings its documents into the index, `metrics` scores a ranking, `bootstrap` says how sure
-//! that is. Here the questions are asked.
+//! that is. Here documents are ranked; `answers` asks the questions, and `judge` says whether an answer is right.
 
+pub(crate) mod answers;
 mod bootstrap;
 mod corpus;
+pub mod judge;
 mod metrics;
 mod set;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -21,6 +23,7 @@ use std::{
 use sidenote_index::{Filter, Index};
 use sidenote_model::{CancelToken, Embedder};
 
+pub use answers::{AnswerScores, AnswerableScores, AnswersReport, RiskPoint};
 pub use bootstrap::{Comparison, Interval};
 pub use metrics::Metrics;
 
@@ -38,7 +41,9 @@ const DEPTH: usize = 100;
 #[derive(Clone, Debug)]
 pub struct EvalRequest {
     /// A folder in the BEIR layout: `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels.tsv`
-    /// or `qrels/test.tsv` (query, document, score; a header line).
+    /// or `qrels/test.tsv` (query, document, score; a header line). Answers are measured with `answers` (a list of ways to say it;
+    /// a list of such lists where several have to be said) or `"answerable": false` beside a query, and also over the documents
+    /// that are ingested: then this is a file of such queries, in which `evidence` may name documents by the end of their path.
     pub set: PathBuf,
     /// Another file of documents than `corpus.jsonl`, relative to the folder.
     pub corpus: Option<PathBuf>,
@@ -57,11 +62,20 @@ impl EvalRequest {
     pub fn new(set: impl Into<PathBuf>) -> Self {
         Self { set: set.into(), corpus: None, only: None, filter: Filter::default(), take: None, seed: 1 }
     }
+
+    /// Whether this is a file of questions about documents that are ingested, and no folder with documents of its own.
+    pub fn is_of_questions_alone(&self) -> bool {
+        self.set.is_file()
+    }
+
+    fn corpus(&self) -> &Path {
+        self.corpus.as_deref().unwrap_or(Path::new("corpus.jsonl"))
+    }
 }
 
 /// How far a measurement is.
 #[derive(Clone, Copy, Debug)]
-pub enum EvalEvent {
+pub enum EvalEvent<'a> {
     /// Documents are brought into the index.
     Indexing {
         /// Documents that are there.
@@ -76,6 +90,8 @@ pub enum EvalEvent {
         /// Queries in all.
         total: usize,
     },
+    /// A question was asked whose answer was not known yet.
+    Answered(&'a AnswerScores),
 }
 
 /// One way to rank.
@@ -146,10 +162,10 @@ pub(crate) fn measure(
     index: &Index,
     embedder: &dyn Embedder,
     request: &EvalRequest,
-    progress: &mut dyn FnMut(EvalEvent),
+    progress: &mut dyn FnMut(EvalEvent<'_>),
     cancel: &CancelToken,
 ) -> Result<EvalReport, Error> {
-    let set = Set::read(request)?;
+    let set = Set::for_rankings(request)?;
     corpus::bring_in(index, config, embedder, &set.documents, progress, cancel)?;
     let asking = Asking { index, embedder, settings: &config.search, filter: &request.filter };
     let (queries, millis) = asking.ask_all(&set.queries, progress, cancel)?;
@@ -213,7 +229,7 @@ impl Asking<'_> {
     fn ask_all(
         &self,
         queries: &[Query],
-        progress: &mut dyn FnMut(EvalEvent),
+        progress: &mut dyn FnMut(EvalEvent<'_>),
         cancel: &CancelToken,
     ) -> Result<(Vec<QueryScores>, Vec<[f64; 4]>), Error> {
         let next = AtomicUsize::new(0);

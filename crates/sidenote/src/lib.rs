@@ -83,7 +83,10 @@ pub use context::LeftOut;
 pub use document::{Document, TextRead, rfc3339};
 pub use engine::{CollectionStatus, Engine, GenerateOptions, Status};
 pub use error::{Error, ErrorKind};
-pub use eval::{Comparison, EvalEvent, EvalReport, EvalRequest, Interval, LegScores, Metrics, QueryScores};
+pub use eval::{
+    AnswerScores, AnswerableScores, AnswersReport, Comparison, EvalEvent, EvalReport, EvalRequest, Interval, LegScores,
+    Metrics, QueryScores, RiskPoint, judge,
+};
 pub use filter::{format_named, language_code, start_of_day};
 pub use ingest::{FailedFile, FileOutcome, IngestEvent, IngestReport, IngestRequest};
 pub use remove::{RemoveReport, RemoveRequest};

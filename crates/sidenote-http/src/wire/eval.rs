@@ -32,7 +32,7 @@ pub struct EvalScores {
     pub median_ms: f64,
 }
 
-/// Two ways to rank, compared query by query in nDCG@10.
+/// Two measurements, compared query by query: in nDCG@10, or in whether a question was served.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct EvalComparison {
@@ -87,6 +87,92 @@ pub struct EvalReport {
     pub comparisons: Vec<EvalComparison>,
     /// Every query, with `--per-query`.
     pub per_query: Option<Vec<EvalQuery>>,
+}
+
+/// Means over the questions that the documents answer, shares 0 to 1; `null` where there is nothing to take a mean of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalAnswerable {
+    /// Questions.
+    pub questions: u64,
+    /// Share for which an answer was shown.
+    pub answered: f64,
+    /// Share with an accepted answer in what was shown, of the questions whose answers the set names.
+    pub right: Option<f64>,
+    /// The same of the answered ones alone.
+    pub right_of_answered: Option<f64>,
+    /// Share whose answer is an accepted one and nothing else, of the answered ones.
+    pub exact_of_answered: Option<f64>,
+    /// Token F1 of the answered ones.
+    pub f1_of_answered: Option<f64>,
+    /// Words of an answer that was shown, at the median.
+    pub words: f64,
+    /// Share of the answered ones with a note to a relevant document.
+    pub with_right_note: Option<f64>,
+    /// Share of the notes that are to a relevant document.
+    pub right_notes: Option<f64>,
+}
+
+/// The questions that the documents do not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalUnanswerable {
+    /// Questions.
+    pub questions: u64,
+    /// Share for which no answer was shown; `null` where there are none.
+    pub refused: Option<f64>,
+}
+
+/// What a threshold of confidence would have shown.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalRisk {
+    /// Answers below it are not shown, 0 to 1.
+    pub threshold: f64,
+    /// Share of all questions for which an answer is shown.
+    pub coverage: f64,
+    /// Share of the answers shown that are wrong, be it because the documents do not say.
+    pub risk: f64,
+    /// Share of the answerable questions with a good answer.
+    pub good: f64,
+    /// Share of the other questions for which none is shown; `null` where there are none.
+    pub refused: Option<f64>,
+}
+
+/// Milliseconds of a question at the median.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalAnswerMillis {
+    /// To the first draft token.
+    pub first_token: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// What `eval answers` measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalAnswersReport {
+    /// Name of the set's folder or file.
+    pub set: String,
+    /// The language model.
+    pub model: String,
+    /// Questions asked.
+    pub questions: u64,
+    /// Share of them after which a user is served: an accepted answer is shown, or, where the documents do not say, none.
+    pub good: f64,
+    /// Lower and upper end of that share, 95 %, by bootstrap over the questions.
+    pub good_interval: [f64; 2],
+    /// Of the questions that the documents answer.
+    pub answerable: EvalAnswerable,
+    /// Of the others.
+    pub unanswerable: EvalUnanswerable,
+    /// Risk and coverage, from `answer.min_confidence` upward.
+    pub curve: Vec<EvalRisk>,
+    /// Milliseconds of a question at the median.
+    pub timings_ms: EvalAnswerMillis,
+    /// With `--against`, whether fewer questions are served than in the earlier measurement.
+    pub comparisons: Vec<EvalComparison>,
 }
 
 /// What `eval init` made.

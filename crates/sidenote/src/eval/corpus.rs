@@ -39,7 +39,7 @@ pub(super) fn bring_in(
     config: &Config,
     embedder: &dyn Embedder,
     documents: &[SetDocument],
-    progress: &mut dyn FnMut(EvalEvent),
+    progress: &mut dyn FnMut(EvalEvent<'_>),
     cancel: &CancelToken,
 ) -> Result<(), Error> {
     refuse_others(index)?;

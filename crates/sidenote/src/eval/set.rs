@@ -1,4 +1,5 @@
-//! A set of documents, queries and judgements in the layout of BEIR (Thakur et al., NeurIPS 2021, arXiv 2104.08663).
+//! A set of documents, queries and judgements in the layout of BEIR (Thakur et al., NeurIPS 2021, arXiv 2104.08663), with answers
+//! beside the queries where answers are measured; and a file of questions about documents that are ingested.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,8 +29,19 @@ pub(super) struct SetDocument {
 pub(super) struct Query {
     pub(super) id: String,
     pub(super) text: String,
-    /// Documents that were judged, at least one of them above 0.
+    /// Documents that were judged, at least one of them above 0; none where nobody judged.
     pub(super) relevant: HashMap<String, f64>,
+    /// Accepted answers, of each group one; none where the set names none.
+    pub(super) answers: Vec<Vec<String>>,
+    /// Whether the documents say.
+    pub(super) is_answerable: bool,
+}
+
+impl Query {
+    /// Whether it is known of an answer if it is right.
+    fn can_be_judged(&self) -> bool {
+        !self.is_answerable || !self.answers.is_empty() || !self.relevant.is_empty()
+    }
 }
 
 /// A set, read.
@@ -42,43 +54,111 @@ pub(super) struct Set {
 
 impl Set {
     /// Reads a folder, and of its queries those that are asked for and have a relevant document.
-    pub(super) fn read(request: &EvalRequest) -> Result<Self, Error> {
-        let folder = &request.set;
-        let corpus = folder.join(request.corpus.as_deref().unwrap_or(Path::new("corpus.jsonl")));
-        let documents = documents(&corpus)?;
-        let known: HashSet<&str> = documents.iter().map(|document| document.id.as_str()).collect();
-        let judgements = [folder.join("qrels.tsv"), folder.join("qrels/test.tsv")];
-        let judgements = judgements.iter().find(|path| path.is_file()).unwrap_or(&judgements[0]);
-        let mut relevant = relevant(judgements, &known)?;
-        let path = folder.join("queries.jsonl");
-        let mut queries = Vec::new();
-        let mut seen = HashSet::new();
-        for_each_value(&path, |line, value| {
-            let (id, text) = (text_of(&value, "_id"), text_of(&value, "text"));
-            if id.is_empty() || text.trim().is_empty() {
-                return Err(bad(&path, line, "wants an `_id` and a `text`"));
-            }
-            if !seen.insert(id.clone()) {
-                return Err(bad(&path, line, &format!("the query `{id}` stands there twice")));
-            }
-            if request.only.as_ref().is_none_or(|(field, wanted)| has(&value, field, wanted))
-                && let Some(relevant) = relevant.remove(&id)
-            {
-                queries.push(Query { id, text, relevant });
-            }
-            Ok(())
-        })?;
-        if let Some(take) = request.take.filter(|take| *take < queries.len()) {
-            fastrand::Rng::with_seed(request.seed).shuffle(&mut queries);
-            queries.truncate(take);
-        }
+    pub(super) fn for_rankings(request: &EvalRequest) -> Result<Self, Error> {
+        let documents = documents(&request.set.join(request.corpus()))?;
+        let relevant = relevant(&judgements(&request.set), &documents)?;
+        let path = request.set.join("queries.jsonl");
+        let queries = queries(&path, request, relevant, |query| !query.relevant.is_empty())?;
         if queries.is_empty() {
             return Err(Error::EvalSet { path, reason: "no query of it has a relevant document".into() });
         }
-        let name = fs_err::canonicalize(folder).unwrap_or_else(|_| folder.clone());
-        let name = name.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        Ok(Self { name, documents, queries })
+        Ok(Self { name: name_of(&request.set), documents, queries })
     }
+
+    /// Reads a folder, or a file of questions about documents that are ingested, and of the questions those that are asked for and
+    /// can be judged.
+    pub(super) fn for_answers(request: &EvalRequest) -> Result<Self, Error> {
+        let (path, documents, relevant) = if request.is_of_questions_alone() {
+            (request.set.clone(), Vec::new(), Judgements::new())
+        } else {
+            let documents = documents(&request.set.join(request.corpus()))?;
+            let path = judgements(&request.set);
+            let relevant = if path.exists() { relevant(&path, &documents)? } else { Judgements::new() };
+            (request.set.join("queries.jsonl"), documents, relevant)
+        };
+        let queries = queries(&path, request, relevant, Query::can_be_judged)?;
+        if queries.is_empty() {
+            let reason = "no question of it has `answers`, a relevant document, or `\"answerable\": false`".into();
+            return Err(Error::EvalSet { path, reason });
+        }
+        Ok(Self { name: name_of(&request.set), documents, queries })
+    }
+}
+
+fn name_of(set: &Path) -> String {
+    let path = fs_err::canonicalize(set).unwrap_or_else(|_| set.to_owned());
+    path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn judgements(folder: &Path) -> PathBuf {
+    let [ours, theirs] = [folder.join("qrels.tsv"), folder.join("qrels/test.tsv")];
+    if !ours.is_file() && theirs.is_file() { theirs } else { ours }
+}
+
+/// The queries that are asked for and wanted, each with its judgements.
+fn queries(
+    path: &Path,
+    request: &EvalRequest,
+    mut relevant: Judgements,
+    wanted: fn(&Query) -> bool,
+) -> Result<Vec<Query>, Error> {
+    let mut queries = Vec::new();
+    let mut seen = HashSet::new();
+    for_each_value(path, |line, value| {
+        let (id, text) = (either(&value, "_id", "id"), either(&value, "text", "question"));
+        if id.is_empty() || text.trim().is_empty() {
+            return Err(bad(path, line, "wants an `_id` and a `text`"));
+        }
+        if !seen.insert(id.clone()) {
+            return Err(bad(path, line, &format!("the query `{id}` stands there twice")));
+        }
+        if request.only.as_ref().is_none_or(|(field, wanted)| has(&value, field, wanted)) {
+            let mut relevant = relevant.remove(&id).unwrap_or_default();
+            if request.is_of_questions_alone() {
+                relevant.extend(evidence(&value));
+            }
+            let answers = answers(&value).ok_or_else(|| {
+                bad(
+                    path,
+                    line,
+                    "`answers` is no list of texts, and no list of such lists, of each of which one has to be there",
+                )
+            })?;
+            let is_answerable = value["answerable"].as_bool().unwrap_or(true);
+            // What some sets accept then is a way to say that one does not know.
+            let answers = if is_answerable { answers } else { Vec::new() };
+            let query = Query { id, text, relevant, answers, is_answerable };
+            if wanted(&query) {
+                queries.push(query);
+            }
+        }
+        Ok(())
+    })?;
+    if let Some(take) = request.take.filter(|take| *take < queries.len()) {
+        fastrand::Rng::with_seed(request.seed).shuffle(&mut queries);
+        queries.truncate(take);
+    }
+    Ok(queries)
+}
+
+/// A list of ways to say the one answer; of several answers a list of such lists, also as `answers_all`. `None` for anything else.
+fn answers(value: &Value) -> Option<Vec<Vec<String>>> {
+    let texts = |list: &Value| -> Option<Vec<String>> {
+        list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let groups = |list: &Value| -> Option<Vec<Vec<String>>> { list.as_array()?.iter().map(texts).collect() };
+    let found = match (&value["answers_all"], &value["answers"]) {
+        (Value::Null, Value::Null) => Vec::new(),
+        (Value::Null, one) => texts(one).map(|group| vec![group]).or_else(|| groups(one))?,
+        (all, _) => groups(all)?,
+    };
+    Some(found.into_iter().filter(|group| !group.is_empty()).collect())
+}
+
+/// Documents that a question names itself, as the end of their path: `evidence` is a list of objects with a `document`.
+fn evidence(value: &Value) -> impl Iterator<Item = (String, f64)> {
+    let places = value["evidence"].as_array().into_iter().flatten();
+    places.filter_map(|place| Some((place["document"].as_str()?.to_owned(), 1.0)))
 }
 
 fn documents(path: &Path) -> Result<Vec<SetDocument>, Error> {
@@ -102,9 +182,13 @@ fn documents(path: &Path) -> Result<Vec<SetDocument>, Error> {
     Ok(documents)
 }
 
-/// Judgements of each query that has a relevant document among the known ones.
-fn relevant(path: &Path, known: &HashSet<&str>) -> Result<HashMap<String, HashMap<String, f64>>, Error> {
-    let mut judged: HashMap<String, HashMap<String, f64>> = HashMap::new();
+/// Scores of documents, by query.
+type Judgements = HashMap<String, HashMap<String, f64>>;
+
+/// Judgements of each query that has a relevant document among these.
+fn relevant(path: &Path, documents: &[SetDocument]) -> Result<Judgements, Error> {
+    let known: HashSet<&str> = documents.iter().map(|document| document.id.as_str()).collect();
+    let mut judged = Judgements::new();
     for_each_line(path, |number, line| {
         let cells: Vec<&str> = line.split('\t').collect();
         let (query, document, score) = match cells.as_slice() {
@@ -136,6 +220,11 @@ fn text_of(value: &Value, key: &str) -> String {
         Value::Bool(truth) => truth.to_string(),
         Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
     }
+}
+
+fn either(value: &Value, key: &str, other: &str) -> String {
+    let text = text_of(value, key);
+    if text.is_empty() { text_of(value, other) } else { text }
 }
 
 /// Whether a field, at the top or under `metadata`, has a value.

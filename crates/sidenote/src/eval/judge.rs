@@ -1,9 +1,12 @@
-//! The judge of answers: a script, not a model. SQuAD normalisation (Rajpurkar et al. 2016), then containment of an
-//! accepted answer in the reply, whole words only; beside it the token F1 of the same paper, which falls with every word too
-//! many.
+//! The judge of answers: a script, not a model. SQuAD normalisation (Rajpurkar et al., EMNLP 2016, arXiv 1606.05250), then
+//! containment of an accepted answer in the reply, whole words only; beside it the exact match and the token F1 of the same paper,
+//! which falls with every word too many.
+//!
+//! Accepted answers come in groups: of each group one has to be there. A question with one answer has one group of the ways to
+//! say it, a question for two things has two.
 
 /// Lower case, no punctuation, no articles, single spaces. A point or comma inside a number stays.
-pub(crate) fn normalise(text: &str) -> String {
+fn normalise(text: &str) -> String {
     let lower = text.to_lowercase();
     let characters: Vec<char> = lower.chars().collect();
     let mut spaced = String::with_capacity(lower.len());
@@ -20,12 +23,12 @@ pub(crate) fn normalise(text: &str) -> String {
 }
 
 /// Whether the reply holds the accepted answer.
-pub(crate) fn contains(reply: &str, accepted: &str) -> bool {
+fn contains(reply: &str, accepted: &str) -> bool {
     format!(" {} ", normalise(reply)).contains(&format!(" {} ", normalise(accepted)))
 }
 
 /// The text without note numbers such as `[2]`: some accepted answers are small numbers.
-pub(crate) fn without_notes(text: &str) -> String {
+fn without_notes(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(open) = rest.find('[') {
@@ -47,13 +50,19 @@ pub(crate) fn without_notes(text: &str) -> String {
 }
 
 /// Whether the reply holds one of the accepted answers; of several groups, one of each.
-pub(crate) fn is_right(reply: &str, groups: &[Vec<String>]) -> bool {
+pub fn is_right(reply: &str, groups: &[Vec<String>]) -> bool {
     let reply = without_notes(reply);
     !groups.is_empty() && groups.iter().all(|group| group.iter().any(|accepted| contains(&reply, accepted)))
 }
 
+/// Whether the reply is an accepted answer and nothing else; with several groups never.
+pub fn is_exact(reply: &str, groups: &[Vec<String>]) -> bool {
+    let reply = normalise(&without_notes(reply));
+    matches!(groups, [group] if group.iter().any(|accepted| normalise(accepted) == reply))
+}
+
 /// Token F1 of the reply with the accepted answer nearest to it, 0 to 1; of several groups, the mean.
-pub(crate) fn token_f1(reply: &str, groups: &[Vec<String>]) -> f64 {
+pub fn token_f1(reply: &str, groups: &[Vec<String>]) -> f64 {
     let reply = normalise(&without_notes(reply));
     let best =
         |group: &Vec<String>| group.iter().map(|accepted| overlap_f1(&reply, &normalise(accepted))).fold(0.0, f64::max);
@@ -75,7 +84,7 @@ fn overlap_f1(a: &str, b: &str) -> f64 {
 }
 
 /// Words of a text, note numbers not counted.
-pub(crate) fn words(text: &str) -> usize {
+pub fn words(text: &str) -> usize {
     without_notes(text).split_whitespace().count()
 }
 
@@ -94,6 +103,8 @@ mod tests {
         assert!(is_right("Ruth, within 14 days", &both));
         assert!(!is_right("Ruth", &both));
         assert!(!is_right("anything", &[]));
+        assert!(is_exact("The 14 days. [1]", &both[1..]) && !is_exact("within 14 days", &both[1..]));
+        assert!(!is_exact("14 days", &both));
     }
 
     #[test]
