@@ -1,8 +1,8 @@
 //! Search.
 
-use std::io::Write as _;
+use std::{io::Write as _, path::Path};
 
-use super::sandbox::Sandbox;
+use super::sandbox::{Sandbox, models_folder};
 
 #[test]
 fn every_mode_finds_and_hits_stand_at_their_span() {
@@ -238,4 +238,54 @@ fn a_search_is_narrowed_by_language_format_and_date() {
         assert_eq!(run.code, 2, "{run:?}");
     }
     assert!(sandbox.run(["search", "heron", "--type", "paper"]).stderr.contains("markdown, text, html, pdf"));
+}
+
+/// A cross-encoder that can be reckoned by hand: `tests/fixtures/make_word_overlap.py`.
+fn write_cross_encoder(folder: &Path) {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    fs_err::create_dir_all(folder).unwrap();
+    fs_err::copy(fixtures.join("word_overlap.onnx"), folder.join("model.onnx")).unwrap();
+    let tokenizer = models_folder().join("all-minilm-l6-v2-int8/tokenizer.json");
+    fs_err::copy(tokenizer, folder.join("tokenizer.json")).unwrap();
+}
+
+#[test]
+fn a_cross_encoder_orders_the_best_hits_where_one_is_configured() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write("car.md", "To come in by car you have to type 4711 into the box beside the road.\n");
+    sandbox.write("gate.md", "The gate is green.\n");
+    sandbox.write("code.md", "What is the code? What is the barrier? The gate is.\n");
+    sandbox.ingest();
+    let folder = sandbox.path().join("overlap");
+    write_cross_encoder(&folder);
+    sandbox.set("SIDENOTE_MODELS_RERANKER", &folder);
+    let (code, report) = sandbox.json(["search", "what is the code of the barrier at the gate"]);
+    assert_eq!(code, 0, "{report}");
+    let found: Vec<(&str, f64)> = report["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| (hit["document"]["title"].as_str().unwrap_or("-"), hit["rerank_score"].as_f64().unwrap()))
+        .collect();
+    // Tokens of the question that the passage holds, and the separator: what, is, the, code, the, barrier, the, gate; the, is, the,
+    // the, gate; the, the, the.
+    assert_eq!(found.iter().map(|(_, score)| *score).collect::<Vec<_>>(), [9.0, 6.0, 4.0], "{report}");
+    assert!(report["hits"][0]["document"]["path"].as_str().unwrap().ends_with("/code.md"), "{report}");
+    assert!(report["timings_ms"]["rerank"].as_f64().unwrap() > 0.0);
+    let (_, answer) = sandbox.json(["ask", "what is the code of the barrier at the gate?"]);
+    assert!(answer["passages"][0]["document"]["path"].as_str().unwrap().ends_with("/code.md"), "{answer}");
+
+    // One that scores no pairs, one that is none, one that is not there.
+    fs_err::copy(models_folder().join("all-minilm-l6-v2-int8/model.onnx"), folder.join("model.onnx")).unwrap();
+    let refused = |word: &str| {
+        let (code, report) = sandbox.json(["search", "code"]);
+        let message = report["error"]["message"].as_str().unwrap();
+        assert!(code == 2 && message.contains("overlap/model.onnx") && message.contains(word), "{report}");
+        assert_eq!(sandbox.json(["search", "code", "--mode", "lexical"]).0, 0, "which needs no model");
+    };
+    refused("logits");
+    fs_err::write(folder.join("model.onnx"), "no model").unwrap();
+    refused("cannot be loaded");
+    fs_err::remove_file(folder.join("model.onnx")).unwrap();
+    refused("is missing");
 }

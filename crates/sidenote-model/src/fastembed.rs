@@ -5,32 +5,37 @@
 //!   anything else, and what it says becomes a [`ModelError`]. Runtimes before 1.24 are refused by ort itself.
 //! - fastembed keeps the raw output of every text of one call, half a megabyte each, and pads texts to the longest of their
 //!   batch; an int8 model then gives other vectors for other company. So it sees one text at a time.
-//! - A session works on one text at a time (`&mut`). Each worker thread owns one, with a single thread inside: two such
+//! - A session works on one text at a time. Each worker thread (`sessions.rs`) owns one, with a single thread inside: two such
 //!   workers are faster than one session with two threads, and a text's vector does not depend on their number.
 //! - The tokenizer file may switch on truncation and padding: off for counting. Text that spells a special token such as
 //!   `[SEP]` would become it: both tokenizers are told to read it as text.
 //! - A panic inside the library ends one text with an error, not the worker.
 //! - A damaged model file is an error of the library at load; ONNX Runtime checks shapes and types itself.
+//! - A cross-encoder's output of another shape than one row a pair makes fastembed panic: that is met when it is loaded, with a
+//!   first pair.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use fastembed::{InitOptionsUserDefined, OutputKey, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
+use fastembed::{
+    InitOptionsUserDefined, OnnxSource, OutputKey, Pooling, RerankInitOptionsUserDefined, TextEmbedding, TextRerank,
+    TokenizerFiles, UserDefinedEmbeddingModel, UserDefinedRerankingModel,
+};
 use ort::environment::Environment;
 use tokenizers::Tokenizer;
 
 use crate::onnx_graph::{WeightBytes, lightened, with_int8_products};
+use crate::sessions::{Sessions, Unworked};
 use crate::stamp::{file_sha256, to_hex};
-use crate::{Embedder, EmbedderInfo, ModelError, Precision, TokenVectors};
+use crate::{CrossEncoder, Embedder, EmbedderInfo, ModelError, Precision, TokenVectors};
 
 /// Tokens that sentence-transformers models of this family have positions for.
 const POSITIONS: usize = 512;
 /// Part of the identity of vectors that products of whole numbers made. Another number where they are made in another way.
 const INT8_PRODUCTS: &str = "int8 products 1";
 
-/// Where the parts of an ONNX embedder lie.
+/// Where the parts of an ONNX model for text lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnnxModelPaths {
     /// The model, `.onnx`.
@@ -65,30 +70,7 @@ impl Default for EmbedderOptions {
 pub struct OnnxEmbedder {
     info: EmbedderInfo,
     tokenizer: Tokenizer,
-    // None only while it is being dropped: closing the queue ends the workers.
-    queue: Option<SyncSender<Job>>,
-    workers: Vec<std::thread::JoinHandle<()>>,
-}
-
-/// A text on its way to a worker, and who waits for what becomes of it.
-enum Job {
-    Text(Order<Vec<f32>>),
-    Tokens(Order<TokenVectors>),
-}
-
-struct Order<T> {
-    text: String,
-    index: usize,
-    reply: Sender<(usize, Result<T, String>)>,
-}
-
-impl<T> Order<T> {
-    /// Does the work and hands the result over. Nobody may be waiting any more: fine.
-    fn fill(self, session: &mut TextEmbedding, work: fn(&mut TextEmbedding, &str) -> Result<T, String>) {
-        let answer = catch_unwind(AssertUnwindSafe(|| work(session, &self.text)))
-            .unwrap_or_else(|_| Err("the runtime panicked".to_owned()));
-        let _ = self.reply.send((self.index, answer));
-    }
+    sessions: Sessions<TextEmbedding>,
 }
 
 impl std::fmt::Debug for OnnxEmbedder {
@@ -96,7 +78,7 @@ impl std::fmt::Debug for OnnxEmbedder {
         formatter
             .debug_struct("OnnxEmbedder")
             .field("info", &self.info)
-            .field("workers", &self.workers.len())
+            .field("workers", &self.sessions.count())
             .finish_non_exhaustive()
     }
 }
@@ -108,12 +90,7 @@ impl OnnxEmbedder {
     /// [`ModelError::Missing`] for a file that is not there, [`ModelError::Runtime`] for a library that is no usable ONNX
     /// Runtime, [`ModelError::Damaged`] for a model or tokenizer that does not load.
     pub fn load(paths: &OnnxModelPaths, options: &EmbedderOptions) -> Result<Self, ModelError> {
-        for path in [&paths.runtime, &paths.model, &paths.tokenizer] {
-            if !path.is_file() {
-                let hint = "`sidenote models pull` fetches the embedding model and its runtime".to_owned();
-                return Err(ModelError::Missing { path: path.clone(), hint });
-            }
-        }
+        paths.find("`sidenote models pull` fetches the embedding model and its runtime")?;
         let environment = load_runtime(&paths.runtime)?;
         let tokenizer_file = fs_err::read(&paths.tokenizer)?;
         let tokenizer = counting_tokenizer(&tokenizer_file).map_err(|reason| damaged(&paths.tokenizer, reason))?;
@@ -135,59 +112,31 @@ impl OnnxEmbedder {
             }
         };
 
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let count = if options.workers == 0 { cores } else { options.workers }.clamp(1, 64);
-        // Room for one waiting text per worker: a lone query that comes during a long ingest waits for that many, not for all.
-        let (queue, jobs) = sync_channel::<Job>(count);
-        let jobs = Arc::new(Mutex::new(jobs));
-        let mut workers = Vec::with_capacity(count);
         let dimensions = embed_one(&mut first, "dimensions").map_err(|reason| damaged(&paths.model, reason))?.len();
-        let mut first = Some(first);
-        for number in 0..count {
-            let mut session = match first.take() {
-                Some(first) => first,
-                None => open(&model_file).map_err(|reason| damaged(&paths.model, reason))?,
-            };
-            let jobs = Arc::clone(&jobs);
-            let worker = std::thread::Builder::new()
-                .name(format!("sidenote-embed-{number}"))
-                .spawn(move || serve(&mut session, &jobs))?;
-            workers.push(worker);
-        }
+        let sessions = Sessions::start("sidenote-embed", options.workers, first, || {
+            open(&model_file).map_err(|reason| damaged(&paths.model, reason))
+        })?;
 
         let identity = format!("{}{}{made_by}", file_sha256(&paths.model)?, file_sha256(&paths.tokenizer)?);
         let sha256_hex = to_hex(&<sha2::Sha256 as sha2::Digest>::digest(identity.as_bytes()));
         let max_tokens = options.max_tokens.clamp(8, POSITIONS);
         let info = EmbedderInfo { name: options.name.clone(), sha256_hex, dimensions, max_tokens, special_tokens };
-        tracing::debug!(model = %info.name, dimensions, workers = count, "embedder loaded");
-        Ok(Self { info, tokenizer, queue: Some(queue), workers })
+        tracing::debug!(model = %info.name, dimensions, workers = sessions.count(), "embedder loaded");
+        Ok(Self { info, tokenizer, sessions })
     }
 
     /// Hands every text to the workers and waits for all of them.
-    fn work_off<T>(&self, texts: &[&str], job: fn(Order<T>) -> Job) -> Result<Vec<T>, ModelError> {
-        let ended = || ModelError::ThreadEnded { model: self.info.name.clone() };
-        let queue = self.queue.as_ref().ok_or_else(ended)?;
-        let (reply, replies) = channel();
-        for (index, text) in texts.iter().enumerate() {
+    fn work_off<T: Send + 'static>(
+        &self,
+        texts: &[&str],
+        work: fn(&mut TextEmbedding, &str) -> Result<T, String>,
+    ) -> Result<Vec<T>, ModelError> {
+        let pieces = texts.iter().map(|text| {
             self.warn_if_cut(text);
-            queue.send(job(Order { text: (*text).to_owned(), index, reply: reply.clone() })).map_err(|_| ended())?;
-        }
-        drop(reply);
-        let mut results: Vec<Option<T>> = texts.iter().map(|_| None).collect();
-        let mut first_failure: Option<(usize, String)> = None;
-        for (index, answer) in replies {
-            match answer {
-                Ok(result) => results[index] = Some(result),
-                Err(reason) if first_failure.as_ref().is_none_or(|(first, _)| index < *first) => {
-                    first_failure = Some((index, reason))
-                }
-                Err(_) => (),
-            }
-        }
-        if let Some((index, reason)) = first_failure {
-            return Err(ModelError::Embed { model: self.info.name.clone(), bytes: texts[index].len(), reason });
-        }
-        results.into_iter().collect::<Option<Vec<T>>>().ok_or_else(ended)
+            ((*text).to_owned(), work)
+        });
+        let done = self.sessions.each(pieces, |session, (text, work)| work(session, text));
+        done.map_err(|unworked| failed(unworked, &self.info.name, texts))
     }
 
     /// Says with numbers what the positions of the model cut off. More bytes than positions is the cheap first test, since a
@@ -227,33 +176,86 @@ impl Embedder for OnnxEmbedder {
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.work_off(texts, Job::Text)
+        self.work_off(texts, embed_one)
     }
 
     fn embed_tokens(&self, texts: &[&str]) -> Result<Vec<TokenVectors>, ModelError> {
-        self.work_off(texts, Job::Tokens)
+        self.work_off(texts, embed_tokens_of)
     }
 }
 
-impl Drop for OnnxEmbedder {
-    fn drop(&mut self) {
-        self.queue = None;
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
+/// An ONNX cross-encoder: one that reads two texts and has one number for them, the first of its output `logits`.
+pub struct OnnxCrossEncoder {
+    name: String,
+    sessions: Sessions<TextRerank>,
+}
+
+impl std::fmt::Debug for OnnxCrossEncoder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let workers = self.sessions.count();
+        formatter.debug_struct("OnnxCrossEncoder").field("name", &self.name).field("workers", &workers).finish()
+    }
+}
+
+impl OnnxCrossEncoder {
+    /// Loads runtime, tokenizer and model; `workers` as in [`EmbedderOptions`].
+    ///
+    /// # Errors
+    /// As [`OnnxEmbedder::load`]; [`ModelError::Damaged`] also for a model that has no score for a pair of texts.
+    pub fn load(paths: &OnnxModelPaths, name: &str, workers: usize) -> Result<Self, ModelError> {
+        paths.find("a cross-encoder is a folder with `model.onnx` and `tokenizer.json`")?;
+        let environment = load_runtime(&paths.runtime)?;
+        let tokenizer_file = fs_err::read(&paths.tokenizer)?;
+        counting_tokenizer(&tokenizer_file).map_err(|reason| damaged(&paths.tokenizer, reason))?;
+        let model_file = fs_err::read(&paths.model)?;
+        let open = || {
+            open_cross_encoder(&environment, &model_file, &tokenizer_file)
+                .map_err(|reason| damaged(&paths.model, reason))
+        };
+        let mut first = open()?;
+        let pair = ("query".to_owned(), "passage".to_owned());
+        catch_unwind(AssertUnwindSafe(|| score_of(&mut first, &pair)))
+            .unwrap_or_else(|_| Err("it gives no row of numbers for a pair of texts".to_owned()))
+            .map_err(|reason| damaged(&paths.model, reason))?;
+        let sessions = Sessions::start("sidenote-rerank", workers, first, open)?;
+        tracing::debug!(model = name, workers = sessions.count(), "cross-encoder loaded");
+        Ok(Self { name: name.to_owned(), sessions })
+    }
+}
+
+impl CrossEncoder for OnnxCrossEncoder {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn scores(&self, query: &str, passages: &[&str]) -> Result<Vec<f32>, ModelError> {
+        let pairs = passages.iter().map(|passage| (query.to_owned(), (*passage).to_owned()));
+        self.sessions.each(pairs, score_of).map_err(|unworked| failed(unworked, &self.name, passages))
+    }
+}
+
+impl OnnxModelPaths {
+    /// All are there; `hint` says what to do where one is not.
+    fn find(&self, hint: &str) -> Result<(), ModelError> {
+        let missing = [&self.runtime, &self.model, &self.tokenizer].into_iter().find(|path| !path.is_file());
+        missing.map_or(Ok(()), |path| Err(ModelError::Missing { path: path.clone(), hint: hint.to_owned() }))
+    }
+}
+
+fn failed(unworked: Unworked, model: &str, texts: &[&str]) -> ModelError {
+    match unworked {
+        Unworked::Ended => ModelError::ThreadEnded { model: model.to_owned() },
+        Unworked::Piece(index, reason) => {
+            ModelError::Embed { model: model.to_owned(), bytes: texts[index].len(), reason }
         }
     }
 }
 
-fn serve(session: &mut TextEmbedding, jobs: &Mutex<Receiver<Job>>) {
-    loop {
-        // The lock is held while waiting: exactly one worker waits at the queue, the others at the lock.
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match job {
-            Ok(Job::Text(order)) => order.fill(session, embed_one),
-            Ok(Job::Tokens(order)) => order.fill(session, embed_tokens_of),
-            Err(_) => return,
-        }
-    }
+fn score_of(session: &mut TextRerank, (query, passage): &(String, String)) -> Result<f32, String> {
+    let scored =
+        session.rerank(query.as_str(), [passage.as_str()], false, Some(1)).map_err(|error| error.to_string())?;
+    let score = scored.first().ok_or("no score came back")?.score;
+    if score.is_finite() { Ok(score) } else { Err("the score is not finite".to_owned()) }
 }
 
 fn embed_one(session: &mut TextEmbedding, text: &str) -> Result<Vec<f32>, String> {
@@ -314,14 +316,8 @@ fn load_runtime(path: &Path) -> Result<Environment, ModelError> {
 }
 
 fn open_session(environment: &Environment, model_file: &[u8], tokenizer_file: &[u8]) -> Result<TextEmbedding, String> {
-    // fastembed wants four files of which only the tokenizer says anything that matters here.
-    let files = TokenizerFiles {
-        tokenizer_file: tokenizer_file.to_vec(),
-        config_file: br#"{"pad_token_id": 0}"#.to_vec(),
-        special_tokens_map_file: b"{}".to_vec(),
-        tokenizer_config_file: format!(r#"{{"model_max_length": {POSITIONS}, "pad_token": "[PAD]"}}"#).into_bytes(),
-    };
-    let model = UserDefinedEmbeddingModel::new(model_file.to_vec(), files).with_pooling(Pooling::Mean);
+    let model = UserDefinedEmbeddingModel::new(model_file.to_vec(), tokenizer_files(tokenizer_file))
+        .with_pooling(Pooling::Mean);
     let options = InitOptionsUserDefined::new()
         .with_environment(environment.clone())
         .with_max_length(POSITIONS)
@@ -330,6 +326,33 @@ fn open_session(environment: &Environment, model_file: &[u8], tokenizer_file: &[
     let mut session = TextEmbedding::try_new_from_user_defined(model, options).map_err(|error| error.to_string())?;
     session.tokenizer.set_encode_special_tokens(true);
     Ok(session)
+}
+
+fn open_cross_encoder(
+    environment: &Environment,
+    model_file: &[u8],
+    tokenizer_file: &[u8],
+) -> Result<TextRerank, String> {
+    let source = OnnxSource::Memory(model_file.to_vec());
+    let model = UserDefinedRerankingModel::new(source, tokenizer_files(tokenizer_file));
+    let options = RerankInitOptionsUserDefined::new()
+        .with_environment(environment.clone())
+        .with_max_length(POSITIONS)
+        .with_intra_threads(1)
+        .with_execution_providers(vec![ort::ep::CPU::default().with_arena_allocator(false).build()]);
+    let mut session = TextRerank::try_new_from_user_defined(model, options).map_err(|error| error.to_string())?;
+    session.tokenizer.set_encode_special_tokens(true);
+    Ok(session)
+}
+
+/// fastembed wants four files of which only the tokenizer says anything that matters here.
+fn tokenizer_files(tokenizer_file: &[u8]) -> TokenizerFiles {
+    TokenizerFiles {
+        tokenizer_file: tokenizer_file.to_vec(),
+        config_file: br#"{"pad_token_id": 0}"#.to_vec(),
+        special_tokens_map_file: b"{}".to_vec(),
+        tokenizer_config_file: format!(r#"{{"model_max_length": {POSITIONS}, "pad_token": "[PAD]"}}"#).into_bytes(),
+    }
 }
 
 fn counting_tokenizer(file: &[u8]) -> Result<Tokenizer, String> {

@@ -1,10 +1,11 @@
 //! Text to vectors, prompt to tokens.
 //!
-//! Two seams, each a small trait with a real part and a deterministic twin:
+//! Three seams, each a small trait with a real part, two of them with a deterministic twin:
 //!
 //! | trait | real part | twin |
 //! |---|---|---|
 //! | [`Embedder`] | [`OnnxEmbedder`]: an ONNX model under fastembed and ONNX Runtime | [`HashEmbedder`]: hashed words |
+//! | [`CrossEncoder`] | [`OnnxCrossEncoder`]: an ONNX model that reads two texts | |
 //! | [`Generator`] | [`LlamaGenerator`]: a GGUF under llama.cpp, in a thread of its own | [`ScriptedGenerator`]: answers from a list |
 //!
 //! [`manifest`] knows which model files there are, where they come from and whether they are whole; [`cpu`] compares the
@@ -12,6 +13,7 @@
 //! This crate knows no documents: what it is given is text and tokens, and none of it is logged.
 
 pub mod cpu;
+mod cross_encoder;
 mod embed;
 mod error;
 mod fastembed;
@@ -30,13 +32,15 @@ mod pull;
 mod remembered;
 mod sample;
 mod scripted;
+mod sessions;
 mod stamp;
 mod state_file;
 mod template;
 
+pub use cross_encoder::CrossEncoder;
 pub use embed::{Embedder, EmbedderInfo, Precision, TokenVectors};
 pub use error::ModelError;
-pub use fastembed::{EmbedderOptions, OnnxEmbedder, OnnxModelPaths};
+pub use fastembed::{EmbedderOptions, OnnxCrossEncoder, OnnxEmbedder, OnnxModelPaths};
 pub use generate::{
     CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, Prompt, Role, Sampling,
     StopReason, Timings, TokenId,

@@ -10,7 +10,8 @@ use std::{collections::BTreeSet, ops::ControlFlow, time::Instant};
 
 use sidenote_index::{Filter, Index};
 use sidenote_model::{
-    CancelToken, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason,
+    CancelToken, CrossEncoder, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling,
+    StopReason,
 };
 
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     known_names::KnownNames,
     parts::{self, Part},
     prompt,
-    retrieve::{Found, Hit, SearchRequest, milliseconds, retrieve},
+    retrieve::{Found, Hit, Readers, SearchRequest, milliseconds, retrieve},
     verdict::{Claim, Judge},
 };
 
@@ -38,6 +39,7 @@ pub(crate) struct Question<'a> {
     pub(crate) config: &'a Config,
     pub(crate) index: &'a Index,
     pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) cross_encoder: Option<&'a dyn CrossEncoder>,
     pub(crate) generator: &'a dyn Generator,
     pub(crate) request: &'a AskRequest,
     pub(crate) cancel: &'a CancelToken,
@@ -257,9 +259,10 @@ impl Question<'_> {
             mode: SearchMode::Hybrid,
             filter,
         };
-        let Found { report, mut sentences } = retrieve(self.index, &self.config.search, &request, Some(self.embedder))?;
+        let readers = Readers { embedder: Some(self.embedder), cross_encoder: self.cross_encoder };
+        let Found { report, mut sentences } = retrieve(self.index, &self.config.search, &request, readers)?;
         if sentences.is_empty() && !report.hits.is_empty() {
-            // Reranking is switched off; what the language model reads is chosen by sentences all the same.
+            // No sentence was looked at; what the language model reads is chosen by sentences all the same.
             sentences = evidence::sentences_of(&report.hits, query, self.embedder)?;
         }
         answer.timings.retrieve += report.timings.total;

@@ -61,6 +61,9 @@ pub struct Models {
     pub generator: String,
     /// ONNX Runtime: a manifest name, or a shared library.
     pub runtime: String,
+    /// Cross-encoder that puts the best hits in order: a folder with `model.onnx` and `tokenizer.json`; empty means none, and that
+    /// they are read again by the embedding model.
+    pub reranker: String,
 }
 
 impl Default for Models {
@@ -69,6 +72,7 @@ impl Default for Models {
             embedder: "all-minilm-l6-v2-int8".into(),
             generator: "qwen2.5-coder-1.5b-instruct-q4_k_m".into(),
             runtime: "onnxruntime-1.31.1".into(),
+            reranker: String::new(),
         }
     }
 }

@@ -11,8 +11,8 @@ use sidenote_index::{
     ChatId, ChatSummary, CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode,
 };
 use sidenote_model::{
-    CancelToken, ChatMessage, Embedder, GenerateRequest, Generation, Generator, KeptStates, Sampling, StopReason,
-    kept_states,
+    CancelToken, ChatMessage, CrossEncoder, Embedder, GenerateRequest, Generation, Generator, KeptStates, Sampling,
+    StopReason, kept_states,
 };
 use sidenote_text::Span;
 
@@ -30,7 +30,7 @@ use crate::{
     models,
     query::Query,
     remove::{RemoveReport, RemoveRequest, remove},
-    retrieve::{SearchReport, SearchRequest, retrieve},
+    retrieve::{Readers, SearchReport, SearchRequest, retrieve},
     watch::{WatchEvent, watch},
 };
 
@@ -47,6 +47,8 @@ struct Inner {
     config: Config,
     index: Mutex<Option<Index>>,
     embedder: Mutex<Option<Arc<dyn Embedder>>>,
+    /// The inner `None`: none is configured.
+    cross_encoder: Mutex<Option<Option<Arc<dyn CrossEncoder>>>>,
     /// The model that made the index, while the configured one has not taken over.
     former_embedder: Mutex<Option<Former>>,
     generator: Mutex<Option<Arc<dyn Generator>>>,
@@ -136,6 +138,7 @@ impl Engine {
                 index: Mutex::new(None),
                 embedder: Mutex::new(embedder),
                 former_embedder: Mutex::new(None),
+                cross_encoder: Mutex::new(None),
                 generator: Mutex::new(generator),
             }),
         })
@@ -208,7 +211,9 @@ impl Engine {
             let asked = if request.plain { Query::plain(&request.query) } else { Query::parse(&request.query) };
             let words =
                 SearchRequest { query: asked.words.clone(), filter: asked.narrow(&request.filter), ..request.clone() };
-            let report = retrieve(&index, &self.config().search, &words, embedder.as_deref())?.report;
+            let cross_encoder = if request.mode == SearchMode::Hybrid { self.cross_encoder()? } else { None };
+            let readers = Readers { embedder: embedder.as_deref(), cross_encoder: cross_encoder.as_deref() };
+            let report = retrieve(&index, &self.config().search, &words, readers)?.report;
             Ok(SearchReport { query: request.query.clone(), hint: asked.hint(report.hits.len()), ..report })
         })
     }
@@ -230,11 +235,13 @@ impl Engine {
         let mut said = false;
         Self::over_a_switch(&index, |known| {
             let (embedder, generator) = self.both_models(known)?;
+            let cross_encoder = self.cross_encoder()?;
             let load_ms = crate::retrieve::milliseconds(asked);
             let answer = Question {
                 config: self.config(),
                 index: &index,
                 embedder: &*embedder,
+                cross_encoder: cross_encoder.as_deref(),
                 generator: &*generator,
                 request,
                 cancel,
@@ -319,9 +326,9 @@ impl Engine {
         progress: &mut dyn FnMut(EvalEvent<'_>),
         cancel: &CancelToken,
     ) -> Result<EvalReport, Error> {
-        let embedder = self.embedder()?;
+        let (embedder, cross_encoder) = (self.embedder()?, self.cross_encoder()?);
         let index = self.index_or_create()?;
-        eval::measure(self.config(), &index, &*embedder, request, progress, cancel)
+        eval::measure(self.config(), &index, &*embedder, cross_encoder.as_deref(), request, progress, cancel)
     }
 
     /// Measures answers: asks every question of a set, as a user would, and holds the answers against those the set accepts. Of a
@@ -549,6 +556,10 @@ impl Engine {
 
     pub(crate) fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
         once(&self.inner.embedder, || models::load_embedder(self.config()))
+    }
+
+    fn cross_encoder(&self) -> Result<Option<Arc<dyn CrossEncoder>>, Error> {
+        once(&self.inner.cross_encoder, || models::load_cross_encoder(self.config()))
     }
 
     fn generator(&self) -> Result<Arc<dyn Generator>, Error> {

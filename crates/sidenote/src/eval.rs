@@ -21,7 +21,7 @@ use std::{
 };
 
 use sidenote_index::{Filter, Index};
-use sidenote_model::{CancelToken, Embedder};
+use sidenote_model::{CancelToken, CrossEncoder, Embedder};
 
 pub use answers::{AnswerScores, AnswerableScores, AnswersReport, RiskPoint};
 pub use bootstrap::{Comparison, Interval};
@@ -30,7 +30,7 @@ pub use metrics::Metrics;
 use crate::{
     config::{Config, Search, SearchMode},
     error::Error,
-    retrieve::{SearchRequest, retrieve},
+    retrieve::{Readers, SearchRequest, retrieve},
 };
 use set::{Query, Set};
 
@@ -161,13 +161,15 @@ pub(crate) fn measure(
     config: &Config,
     index: &Index,
     embedder: &dyn Embedder,
+    cross_encoder: Option<&dyn CrossEncoder>,
     request: &EvalRequest,
     progress: &mut dyn FnMut(EvalEvent<'_>),
     cancel: &CancelToken,
 ) -> Result<EvalReport, Error> {
     let set = Set::for_rankings(request)?;
     corpus::bring_in(index, config, embedder, &set.documents, progress, cancel)?;
-    let asking = Asking { index, embedder, settings: &config.search, filter: &request.filter };
+    let readers = Readers { embedder: Some(embedder), cross_encoder };
+    let asking = Asking { index, readers, settings: &config.search, filter: &request.filter };
     let (queries, millis) = asking.ask_all(&set.queries, progress, cancel)?;
     let leg = |score: fn(&QueryScores) -> &Metrics, way: Way| {
         let scores: Vec<&Metrics> = queries.iter().map(score).collect();
@@ -217,7 +219,7 @@ const WAYS: [Way; 4] = [Way::Lexical, Way::Dense, Way::Fused, Way::Default];
 
 struct Asking<'a> {
     index: &'a Index,
-    embedder: &'a dyn Embedder,
+    readers: Readers<'a>,
     settings: &'a Search,
     filter: &'a Filter,
 }
@@ -296,7 +298,7 @@ impl Asking<'_> {
         let limit = settings.candidates.max(DEPTH);
         let request =
             SearchRequest { query: query.text.clone(), plain: true, limit, mode, filter: self.filter.clone() };
-        let report = retrieve(self.index, &settings, &request, Some(self.embedder))?.report;
+        let report = retrieve(self.index, &settings, &request, self.readers)?.report;
         let mut ranking: Vec<String> = Vec::new();
         for hit in &report.hits {
             let id = corpus::id_of(&hit.document.path);

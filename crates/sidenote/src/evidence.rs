@@ -50,8 +50,7 @@ pub(crate) fn sentences_of(hits: &[Hit], question: &str, embedder: &dyn Embedder
     let Some(asked) = embedder.embed_tokens(&[question])?.pop() else { return Ok(Vec::new()) };
     let wanted = term_set(question);
     let above: Vec<String> = hits.iter().map(above).collect();
-    let texts: Vec<String> =
-        hits.iter().zip(&above).map(|(hit, above)| format!("{}{}", lead(above), hit.text)).collect();
+    let texts: Vec<String> = hits.iter().map(as_read).collect();
     let read = embedder.embed_tokens(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
     let weights = weights(&asked, &read);
     let asked_mean = mean(asked.vectors());
@@ -88,9 +87,20 @@ pub(crate) fn above(hit: &Hit) -> String {
     title.clone().into_iter().chain(headings).chain(hit.table_header.clone()).collect::<Vec<_>>().join("\n")
 }
 
-/// As much of it as is read with the passage, as a line of its own.
-fn lead(above: &str) -> String {
-    format!("{}\n", head(above, MAX_ABOVE_BYTES))
+/// A passage as a model reads it: what stands above it, as much of that as is read with it, as a line of its own.
+pub(crate) fn as_read(hit: &Hit) -> String {
+    format!("{}\n{}", head(&above(hit), MAX_ABOVE_BYTES), hit.text)
+}
+
+/// The interaction of the best sentence of each of the first `count` hits; `None` where one has no sentence.
+pub(crate) fn best_sentences(sentences: &[Sentence], count: usize) -> Vec<Option<f32>> {
+    let mut best: Vec<Option<f32>> = vec![None; count];
+    for sentence in sentences {
+        if let Some(best) = best.get_mut(sentence.hit) {
+            *best = Some(best.map_or(sentence.interaction, |known| known.max(sentence.interaction)));
+        }
+    }
+    best
 }
 
 /// How much each token of the question weighs, 1 in all: the rarer among the passages, the more (the inverse document

@@ -10,8 +10,8 @@ use std::{
 
 use sidenote_index::EmbeddingModelInfo;
 use sidenote_model::{
-    Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxEmbedder, OnnxModelPaths, Precision,
-    RememberingEmbedder, manifest,
+    CrossEncoder, Embedder, EmbedderOptions, Generator, LlamaGenerator, LlamaOptions, OnnxCrossEncoder, OnnxEmbedder,
+    OnnxModelPaths, Precision, RememberingEmbedder, manifest,
 };
 
 use crate::{config::Config, error::Error, worker};
@@ -62,15 +62,30 @@ fn load_embedder_from(
     name: String,
     precision: Precision,
 ) -> Result<Arc<dyn Embedder>, Error> {
-    check(config, &config.models.runtime)?;
-    let paths = OnnxModelPaths {
-        model: folder.join("model.onnx"),
-        tokenizer: folder.join("tokenizer.json"),
-        runtime: runtime(config),
-    };
+    let paths = onnx_paths(config, folder)?;
     let options = EmbedderOptions { name, workers: config.embed.workers, precision, ..EmbedderOptions::default() };
     let embedder = OnnxEmbedder::load(&paths, &options)?;
     Ok(Arc::new(RememberingEmbedder::new(Arc::new(embedder), config.embed.kept_bytes)))
+}
+
+/// The configured cross-encoder, where there is one.
+pub(crate) fn load_cross_encoder(config: &Config) -> Result<Option<Arc<dyn CrossEncoder>>, Error> {
+    let name = &config.models.reranker;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    check(config, name)?;
+    let paths = onnx_paths(config, &located(config, name))?;
+    Ok(Some(Arc::new(OnnxCrossEncoder::load(&paths, &shown_name(name), config.embed.workers)?)))
+}
+
+fn onnx_paths(config: &Config, folder: &Path) -> Result<OnnxModelPaths, Error> {
+    check(config, &config.models.runtime)?;
+    Ok(OnnxModelPaths {
+        model: folder.join("model.onnx"),
+        tokenizer: folder.join("tokenizer.json"),
+        runtime: runtime(config),
+    })
 }
 
 /// Where states of the language model are kept.

@@ -1,9 +1,9 @@
 //! The best hits, read again and put in a better order.
 //!
 //! Fusion compares a question with whole passages; here each passage stands for its best sentence, see
-//! [`crate::evidence`]. The two views are added as the legs of a search are. A passage also takes a share of the best passage
-//! of its document: a document that speaks of the matter often says it once and then goes on about "the equipment". One whose
-//! document does not know what the query names falls behind.
+//! [`crate::evidence`], or for what a cross-encoder makes of it, where one is configured. The two views are added as the legs of a
+//! search are. A passage also takes a share of the best passage of its document: a document that speaks of the matter often says it
+//! once and then goes on about "the equipment". One whose document does not know what the query names falls behind.
 
 use std::collections::HashMap;
 
@@ -20,33 +20,45 @@ use crate::{
 /// Share of the best sentence in the score; the fused score of the whole passage has the rest. In trials prose gained up to .8 and more,
 /// and source code lost from about .5 on.
 const SENTENCE_WEIGHT: f32 = 0.67;
+/// The same of a cross-encoder's score: it has read query and passage, and leaves nothing to add.
+const CROSS_ENCODER_WEIGHT: f32 = 1.0;
 /// What the best passage of a document lends to the others, as a share of its score.
 const DOCUMENT_WEIGHT: f32 = 0.3;
 /// What a passage loses whose document knows none of the names of the query, as a share of its score. At .1 less was gained on the
 /// sets tried (`bench/RESULTS.md`).
 const NAMES_WEIGHT: f32 = 0.2;
 
-/// Puts the hits that were read closely in order of both views, before those that were not, and keeps `limit` of them with
+/// What reading the first hits again has given: a score for each, none for one that could not be read.
+pub(crate) enum Reread {
+    /// Of their best sentences.
+    Sentences(Vec<Option<f32>>),
+    /// Of the passages, by a cross-encoder.
+    CrossEncoder(Vec<f32>),
+}
+
+/// Puts the hits that were read again in order of both views, before those that were not, and keeps `limit` of them with
 /// their sentences.
-pub(crate) fn rerank(hits: &mut Vec<Hit>, sentences: &mut Vec<Sentence>, names: &KnownNames, limit: usize) {
-    let mut best: HashMap<usize, f32> = HashMap::new();
-    for sentence in sentences.iter() {
-        let best = best.entry(sentence.hit).or_insert(-1.0);
-        *best = best.max(sentence.interaction);
-    }
+pub(crate) fn rerank(
+    hits: &mut Vec<Hit>,
+    sentences: &mut Vec<Sentence>,
+    reread: Reread,
+    names: &KnownNames,
+    limit: usize,
+) {
+    let (scores, weight) = match reread {
+        Reread::Sentences(scores) => (scores, SENTENCE_WEIGHT),
+        Reread::CrossEncoder(scores) => (scores.into_iter().map(Some).collect(), CROSS_ENCODER_WEIGHT),
+    };
     let mut by_fusion: Vec<(ChunkId, f32)> = Vec::new();
-    let mut by_sentence: Vec<(ChunkId, f32)> = Vec::new();
-    for (place, hit) in hits.iter_mut().enumerate() {
-        hit.rerank_score = best.get(&place).copied();
-        if let Some(score) = hit.rerank_score {
+    let mut by_reading: Vec<(ChunkId, f32)> = Vec::new();
+    for (hit, score) in hits.iter_mut().zip(scores) {
+        hit.rerank_score = score;
+        if let Some(score) = score {
             by_fusion.push((hit.chunk, hit.score));
-            by_sentence.push((hit.chunk, score));
+            by_reading.push((hit.chunk, score));
         }
     }
-    let legs = [
-        Leg { scores: &by_fusion, weight: 1.0 - SENTENCE_WEIGHT },
-        Leg { scores: &by_sentence, weight: SENTENCE_WEIGHT },
-    ];
+    let legs = [Leg { scores: &by_fusion, weight: 1.0 - weight }, Leg { scores: &by_reading, weight }];
     let reranked: HashMap<ChunkId, f32> = fuse_scores(&legs, Fusion::MinMax).into_iter().collect();
     let mut of_document: HashMap<DocumentId, f32> = HashMap::new();
     for hit in hits.iter() {
@@ -68,9 +80,10 @@ pub(crate) fn rerank(hits: &mut Vec<Hit>, sentences: &mut Vec<Sentence>, names: 
     hits.iter_mut().filter(|hit| hit.rerank_score.is_none()).for_each(|hit| hit.score *= lowest);
 
     let mut numbered: Vec<(usize, Hit)> = hits.drain(..).enumerate().collect();
+    // A stable sort: equals keep the order of fusion.
     numbered.sort_by(|(_, a), (_, b)| {
         let read = b.rerank_score.is_some().cmp(&a.rerank_score.is_some());
-        read.then(b.score.total_cmp(&a.score)).then(a.chunk.cmp(&b.chunk))
+        read.then(b.score.total_cmp(&a.score))
     });
     numbered.truncate(limit);
     let new_place: HashMap<usize, usize> = numbered.iter().enumerate().map(|(new, (old, _))| (*old, new)).collect();
@@ -86,7 +99,7 @@ pub(crate) fn rerank(hits: &mut Vec<Hit>, sentences: &mut Vec<Sentence>, names: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::sentences_of;
+    use crate::evidence::{best_sentences, sentences_of};
     use sidenote_model::HashEmbedder;
 
     fn found(scores: &[f32], texts: &[&str], read: usize, limit: usize) -> (Vec<Hit>, Vec<Sentence>) {
@@ -107,7 +120,8 @@ mod tests {
             .map(|(place, (text, score))| Hit { score: *score, ..Hit::sample(place as i64 + 1, "", text) })
             .collect();
         let mut sentences = sentences_of(&hits[..read], "who approves travel", &HashEmbedder::new()).unwrap();
-        rerank(&mut hits, &mut sentences, &KnownNames::sample(names), limit);
+        let reread = Reread::Sentences(best_sentences(&sentences, read));
+        rerank(&mut hits, &mut sentences, reread, &KnownNames::sample(names), limit);
         (hits, sentences)
     }
 
@@ -131,6 +145,23 @@ mod tests {
         assert_eq!(first(&[("Aldmoor", &[2])]), 2);
         assert_eq!(first(&[("Aldmoor", &[1, 2])]), 1);
         assert_eq!(first(&[("Ruth", &[2])]), 1, "it stands in the passage itself");
+    }
+
+    #[test]
+    fn a_cross_encoder_has_the_last_word() {
+        let mut hits: Vec<Hit> = TEXTS
+            .iter()
+            .enumerate()
+            .map(|(place, text)| Hit { score: 0.9 - 0.1 * place as f32, ..Hit::sample(place as i64 + 1, "", text) })
+            .collect();
+        let reread = Reread::CrossEncoder(vec![-7.0, -3.0, 4.5]);
+        rerank(&mut hits, &mut Vec::new(), reread, &KnownNames::sample(&[]), 4);
+        assert_eq!(hits.iter().map(|hit| hit.chunk.0).collect::<Vec<_>>(), [3, 2, 1, 4]);
+        assert_eq!(
+            hits.iter().map(|hit| hit.rerank_score).collect::<Vec<_>>(),
+            [Some(4.5), Some(-3.0), Some(-7.0), None]
+        );
+        assert!(hits.iter().all(|hit| (0.0..=1.0).contains(&hit.score)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sidenote_index::{ChunkId, DocumentId, Filter, Index, Scored, StoredChunk};
-use sidenote_model::Embedder;
+use sidenote_model::{CrossEncoder, Embedder};
 use sidenote_text::{RowMark, Span, rows_at};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -15,12 +15,12 @@ use crate::{
     config::{Search, SearchMode},
     document::Document,
     error::Error,
-    evidence::{Sentence, sentences_of},
+    evidence::{Sentence, as_read, best_sentences, sentences_of},
     feedback,
     fuse::{Leg, fuse_scores},
     known_names::KnownNames,
     passage,
-    rerank::rerank,
+    rerank::{Reread, rerank},
     terms::term_set,
 };
 
@@ -175,13 +175,23 @@ pub(crate) struct Found {
     pub(crate) sentences: Vec<Sentence>,
 }
 
-/// Searches for the query's words, whatever signs are among them. The embedder is needed unless the mode is lexical.
+/// What a search reads with.
+#[derive(Clone, Copy)]
+pub(crate) struct Readers<'a> {
+    /// Needed unless the mode is lexical.
+    pub(crate) embedder: Option<&'a dyn Embedder>,
+    /// Where one is configured.
+    pub(crate) cross_encoder: Option<&'a dyn CrossEncoder>,
+}
+
+/// Searches for the query's words, whatever signs are among them.
 pub(crate) fn retrieve(
     index: &Index,
     settings: &Search,
     request: &SearchRequest,
-    embedder: Option<&dyn Embedder>,
+    readers: Readers<'_>,
 ) -> Result<Found, Error> {
+    let Readers { embedder, cross_encoder } = readers;
     let begun = Instant::now();
     let mut timings = SearchTimings::default();
     let filter = &request.filter;
@@ -250,9 +260,20 @@ pub(crate) fn retrieve(
     let mut sentences = Vec::new();
     if let Some(embedder) = embedder.filter(|_| rerank_depth > 0 && !hits.is_empty()) {
         let started = Instant::now();
-        sentences = sentences_of(&hits[..hits.len().min(rerank_depth)], readable, embedder)?;
+        let first = &hits[..hits.len().min(rerank_depth)];
+        let reread = match cross_encoder {
+            Some(cross_encoder) => {
+                let texts: Vec<String> = first.iter().map(as_read).collect();
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                Reread::CrossEncoder(cross_encoder.scores(readable, &texts)?)
+            }
+            None => {
+                sentences = sentences_of(first, readable, embedder)?;
+                Reread::Sentences(best_sentences(&sentences, first.len()))
+            }
+        };
         let names = KnownNames::of(readable, index)?;
-        rerank(&mut hits, &mut sentences, &names, request.limit);
+        rerank(&mut hits, &mut sentences, reread, &names, request.limit);
         timings.rerank = Some(milliseconds(started));
     }
     timings.total = milliseconds(begun);
