@@ -2,7 +2,7 @@
 //!
 //! Lines come first: a table row, a list item, a heading or a line of code ends where its line ends, a paragraph goes on
 //! over its line breaks. Within a paragraph the Unicode rules find the boundaries, and what they are known to get wrong
-//! (abbreviations, initials, dates, notes behind the full stop) is repaired.
+//! (abbreviations, initials, dates, notes behind the full stop, text without capitals) is repaired.
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -140,6 +140,15 @@ pub(crate) fn starts_item(line: &str, after_prose: bool) -> bool {
 fn split_block(text: &str, block: Span, found: &mut Vec<Span>) {
     let Some(raw) = block.slice(text) else { return };
     let flat = flatten_breaks(raw);
+    let has_capitals = flat.contains(char::is_uppercase);
+    let mut push = |start: usize, end: usize| {
+        let mut start = start;
+        for cut in ends_before_small_letters(&flat, Span::new(start, end), has_capitals) {
+            push(text, block.start + start, block.start + cut, found);
+            start = cut;
+        }
+        push(text, block.start + start, block.start + end, found);
+    };
     let mut start = 0;
     let mut boundary = 0;
     for piece in flat.split_sentence_bounds() {
@@ -147,16 +156,44 @@ fn split_block(text: &str, block: Span, found: &mut Vec<Span>) {
         if boundary > start && piece_continues(&flat, start, boundary, piece) {
             boundary += piece.len();
             if let Some(end) = end_of_note(&flat, boundary - piece.len()) {
-                push(text, block.start + start, block.start + end, found);
+                push(start, end);
                 start = end;
             }
             continue;
         }
-        push(text, block.start + start, block.start + boundary, found);
+        push(start, boundary);
         start = boundary;
         boundary += piece.len();
     }
-    push(text, block.start + start, block.start + boundary, found);
+    push(start, boundary);
+}
+
+/// Ends of sentences inside of `span` behind which a small letter follows, where the Unicode rules see none: a full stop that stands
+/// by itself, as in texts of corpora, and any in a text that has no capitals at all, as messages often have none.
+fn ends_before_small_letters(flat: &str, span: Span, has_capitals: bool) -> Vec<usize> {
+    let Some(sentence) = span.slice(flat) else { return Vec::new() };
+    let mut ends = Vec::new();
+    for (place, mark) in sentence.match_indices(['.', '!', '?']) {
+        let behind = &sentence[place + mark.len()..];
+        let next = behind.trim_start();
+        if next.len() == behind.len() || !next.starts_with(|c: char| c.is_lowercase()) {
+            continue;
+        }
+        let before = &sentence[..place];
+        let spoken = before.trim_end();
+        let word = spoken.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        // Not what stands between two names of functions: `f . g`.
+        let is_long = word.chars().count() > 1 || word.ends_with(|c: char| c.is_ascii_digit());
+        let stands_alone = is_long && spoken.len() < before.len();
+        let is_word = word.chars().count() > 2
+            && !ALWAYS.contains(&word)
+            && !BEFORE_NUMBERS.contains(&word)
+            && !BEFORE_SMALL_LETTERS.contains(&word);
+        if stands_alone || (!has_capitals && is_word) {
+            ends.push(span.start + place + mark.len());
+        }
+    }
+    ends
 }
 
 fn push(text: &str, start: usize, end: usize, found: &mut Vec<Span>) {
@@ -254,6 +291,9 @@ const BEFORE_NUMBERS: &[&str] = &[
     "thu", "fri", "sat", "sun",
 ];
 
+/// Abbreviations of three letters and more behind which a sentence goes on with a small letter, without their last full stop.
+const BEFORE_SMALL_LETTERS: &[&str] = &["etc", "usw", "inc", "ltd", "dept", "figs", "temp", "misc", "std"];
+
 /// Months that German writes behind an ordinal.
 const MONTHS: &[&str] = &[
     "januar",
@@ -312,6 +352,26 @@ mod tests {
         assert_eq!(split("He said no. Then he left."), ["He said no.", "Then he left."]);
         assert_eq!(split("It needs v1.2. The old one fails."), ["It needs v1.2.", "The old one fails."]);
         assert_eq!(split("We follow plan B. Then we rest."), ["We follow plan B.", "Then we rest."]);
+    }
+
+    #[test]
+    fn text_without_capitals_has_sentences_too() {
+        assert_eq!(split("i looked at the pump. it leaks! call me"), ["i looked at the pump.", "it leaks!", "call me"]);
+        assert_eq!(
+            split("the lift was measured at 3.5 deg . the flow , e.g. at a wing , is known . see fig. 3"),
+            ["the lift was measured at 3.5 deg .", "the flow , e.g. at a wing , is known .", "see fig. 3"]
+        );
+        assert_eq!(split("Tokenised by Somebody . it goes on ."), ["Tokenised by Somebody .", "it goes on ."]);
+        for text in [
+            "bolts, nuts etc. are in the drawer",
+            "The firm calls itself acme inc. and sells pumps.",
+            "He said so in the dept. of pumps.",
+            "see approx. ten of them",
+            "version v. b",
+            "f . g",
+        ] {
+            assert_eq!(split(text), [text]);
+        }
     }
 
     #[test]

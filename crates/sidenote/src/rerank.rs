@@ -5,21 +5,28 @@
 //! search are. A passage also takes a share of the best passage of its document: a document that speaks of the matter often says it
 //! once and then goes on about "the equipment". One whose document does not know what the query names falls behind.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use sidenote_index::{ChunkId, DocumentId};
 
 use crate::{
     config::Fusion,
-    evidence::Sentence,
+    evidence::{Sentence, share},
     fuse::{Leg, fuse_scores},
     known_names::KnownNames,
     retrieve::Hit,
 };
 
-/// Share of the best sentence in the score; the fused score of the whole passage has the rest. In trials prose gained up to .8 and more,
-/// and source code lost from about .5 on.
-const SENTENCE_WEIGHT: f32 = 0.67;
+/// Share of the best sentence in the score; the fused score of the whole passage has the rest. The less where every hit is of a
+/// document of its own, as abstracts and paragraphs are: both legs have compared the query with all that it says. The more where hits
+/// share their documents: what tells the passages of a long document apart is what single sentences of them say. In trials
+/// (`bench/RESULTS.md`) no share was good for both.
+const SENTENCE_WEIGHT: Range<f32> = 0.33..0.67;
+/// Share of hits beyond the first of their document at which the sentences count most.
+const MANY_REPEATED: f32 = 0.5;
 /// The same of a cross-encoder's score: it has read query and passage, and leaves nothing to add.
 const CROSS_ENCODER_WEIGHT: f32 = 1.0;
 /// What the best passage of a document lends to the others, as a share of its score.
@@ -46,7 +53,10 @@ pub(crate) fn rerank(
     limit: usize,
 ) {
     let (scores, weight) = match reread {
-        Reread::Sentences(scores) => (scores, SENTENCE_WEIGHT),
+        Reread::Sentences(scores) => {
+            let weight = sentence_weight(&hits[..scores.len().min(hits.len())]);
+            (scores, weight)
+        }
         Reread::CrossEncoder(scores) => (scores.into_iter().map(Some).collect(), CROSS_ENCODER_WEIGHT),
     };
     let mut by_fusion: Vec<(ChunkId, f32)> = Vec::new();
@@ -96,10 +106,19 @@ pub(crate) fn rerank(
     hits.extend(numbered.into_iter().enumerate().map(|(place, (_, hit))| Hit { rank: place + 1, ..hit }));
 }
 
+fn sentence_weight(read: &[Hit]) -> f32 {
+    let documents: HashSet<DocumentId> = read.iter().map(|hit| hit.document.id).collect();
+    let repeated = 1.0 - share(documents.len(), read.len());
+    SENTENCE_WEIGHT.start + (SENTENCE_WEIGHT.end - SENTENCE_WEIGHT.start) * (repeated / MANY_REPEATED).min(1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{best_sentences, sentences_of};
+    use crate::{
+        document::Document,
+        evidence::{best_sentences, sentences_of},
+    };
     use sidenote_model::HashEmbedder;
 
     fn found(scores: &[f32], texts: &[&str], read: usize, limit: usize) -> (Vec<Hit>, Vec<Sentence>) {
@@ -129,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_passage_with_the_best_sentence_comes_first_and_its_sentences_come_along() {
-        let (hits, sentences) = found(&[0.9, 0.8, 0.7, 0.6], &TEXTS, 3, 2);
+        let (hits, sentences) = found(&[0.9, 0.88, 0.7, 0.6], &TEXTS, 3, 2);
         assert_eq!(hits.iter().map(|hit| (hit.rank, hit.chunk.0)).collect::<Vec<_>>(), [(1, 2), (2, 1)]);
         let texts: Vec<_> = sentences.iter().map(|s| s.span.slice(&hits[s.hit].text).unwrap()).collect();
         assert_eq!(texts, ["Ruth approves travel.", "Yes.", "Noon."]);
@@ -145,6 +164,17 @@ mod tests {
         assert_eq!(first(&[("Aldmoor", &[2])]), 2);
         assert_eq!(first(&[("Aldmoor", &[1, 2])]), 1);
         assert_eq!(first(&[("Ruth", &[2])]), 1, "it stands in the passage itself");
+    }
+
+    #[test]
+    fn sentences_count_more_where_hits_share_their_documents() {
+        let weight = |documents: &[i64]| {
+            let of = |document: &i64| Hit { document: Document::sample(*document), ..Hit::sample(1, "", "") };
+            sentence_weight(&documents.iter().map(of).collect::<Vec<_>>())
+        };
+        assert_eq!(weight(&[1, 2, 3, 4]), 0.33);
+        assert!((weight(&[1, 1, 3, 4]) - 0.5).abs() < 0.001);
+        assert_eq!((weight(&[1, 1, 2, 2]), weight(&[1, 1, 1, 1]), weight(&[7])), (0.67, 0.67, 0.33));
     }
 
     #[test]
