@@ -322,7 +322,7 @@ fn open_session(environment: &Environment, model_file: &[u8], tokenizer_file: &[
         .with_environment(environment.clone())
         .with_max_length(POSITIONS)
         .with_intra_threads(1)
-        .with_execution_providers(vec![ort::ep::CPU::default().with_arena_allocator(false).build()]);
+        .with_execution_providers(cpu());
     let mut session = TextEmbedding::try_new_from_user_defined(model, options).map_err(|error| error.to_string())?;
     session.tokenizer.set_encode_special_tokens(true);
     Ok(session)
@@ -339,10 +339,15 @@ fn open_cross_encoder(
         .with_environment(environment.clone())
         .with_max_length(POSITIONS)
         .with_intra_threads(1)
-        .with_execution_providers(vec![ort::ep::CPU::default().with_arena_allocator(false).build()]);
+        .with_execution_providers(cpu());
     let mut session = TextRerank::try_new_from_user_defined(model, options).map_err(|error| error.to_string())?;
     session.tokenizer.set_encode_special_tokens(true);
     Ok(session)
+}
+
+/// The CPU alone, without an arena, which would keep what its longest text has needed.
+fn cpu() -> Vec<ort::ep::ExecutionProviderDispatch> {
+    vec![ort::ep::CPU::default().with_arena_allocator(false).build()]
 }
 
 /// fastembed wants four files of which only the tokenizer says anything that matters here.

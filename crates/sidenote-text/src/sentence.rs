@@ -141,8 +141,7 @@ fn split_block(text: &str, block: Span, found: &mut Vec<Span>) {
     let Some(raw) = block.slice(text) else { return };
     let flat = flatten_breaks(raw);
     let has_capitals = flat.contains(char::is_uppercase);
-    let mut push = |start: usize, end: usize| {
-        let mut start = start;
+    let mut push_all = |mut start: usize, end: usize| {
         for cut in ends_before_small_letters(&flat, Span::new(start, end), has_capitals) {
             push(text, block.start + start, block.start + cut, found);
             start = cut;
@@ -156,16 +155,16 @@ fn split_block(text: &str, block: Span, found: &mut Vec<Span>) {
         if boundary > start && piece_continues(&flat, start, boundary, piece) {
             boundary += piece.len();
             if let Some(end) = end_of_note(&flat, boundary - piece.len()) {
-                push(start, end);
+                push_all(start, end);
                 start = end;
             }
             continue;
         }
-        push(start, boundary);
+        push_all(start, boundary);
         start = boundary;
         boundary += piece.len();
     }
-    push(start, boundary);
+    push_all(start, boundary);
 }
 
 /// Ends of sentences inside of `span` behind which a small letter follows, where the Unicode rules see none: a full stop that stands
@@ -292,7 +291,7 @@ const BEFORE_NUMBERS: &[&str] = &[
 ];
 
 /// Abbreviations of three letters and more behind which a sentence goes on with a small letter, without their last full stop.
-const BEFORE_SMALL_LETTERS: &[&str] = &["etc", "usw", "inc", "ltd", "dept", "figs", "temp", "misc", "std"];
+const BEFORE_SMALL_LETTERS: &[&str] = &["etc", "usw", "inc", "ltd", "dept", "temp", "misc", "std"];
 
 /// Months that German writes behind an ordinal.
 const MONTHS: &[&str] = &[

@@ -50,7 +50,7 @@ pub(crate) fn sentences_of(hits: &[Hit], question: &str, embedder: &dyn Embedder
     let Some(asked) = embedder.embed_tokens(&[question])?.pop() else { return Ok(Vec::new()) };
     let wanted = term_set(question);
     let above: Vec<String> = hits.iter().map(above).collect();
-    let texts: Vec<String> = hits.iter().map(as_read).collect();
+    let texts: Vec<String> = hits.iter().zip(&above).map(|(hit, above)| under(above, hit)).collect();
     let read = embedder.embed_tokens(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
     let weights = weights(&asked, &read);
     let asked_mean = mean(asked.vectors());
@@ -89,7 +89,11 @@ pub(crate) fn above(hit: &Hit) -> String {
 
 /// A passage as a model reads it: what stands above it, as much of that as is read with it, as a line of its own.
 pub(crate) fn as_read(hit: &Hit) -> String {
-    format!("{}\n{}", head(&above(hit), MAX_ABOVE_BYTES), hit.text)
+    under(&above(hit), hit)
+}
+
+fn under(above: &str, hit: &Hit) -> String {
+    format!("{}\n{}", head(above, MAX_ABOVE_BYTES), hit.text)
 }
 
 /// The interaction of the best sentence of each of the first `count` hits; `None` where one has no sentence.

@@ -22,8 +22,13 @@ pub(crate) fn run(session: &Session, args: &EvalAnswersArgs) -> anyhow::Result<E
     let output = &session.output;
     let earlier = args.against.as_deref().map(|path| Ok::<_, anyhow::Error>((path, read_kept(path)?.1))).transpose()?;
     let (request, engine) = opened(session, &args.of)?;
-    let mut kept = args.keep.as_deref().map(|path| Kept::open(path, engine.config())).transpose()?;
-    let known = kept.as_mut().map(|kept| std::mem::take(&mut kept.known)).unwrap_or_default();
+    let (mut kept, known) = match args.keep.as_deref() {
+        Some(path) => {
+            let (file, known) = open_kept(path, engine.config())?;
+            (Some(file), known)
+        }
+        None => (None, Vec::new()),
+    };
 
     let mut progress = Progress::new(output.talk);
     let mut unkept = None;
@@ -33,7 +38,7 @@ pub(crate) fn run(session: &Session, args: &EvalAnswersArgs) -> anyhow::Result<E
         &mut |event| {
             show(&mut progress, event);
             if let (EvalEvent::Answered(scores), Some(kept)) = (event, &mut kept)
-                && let Err(error) = kept.add(scores)
+                && let Err(error) = add(kept, scores)
             {
                 unkept = Some(error);
                 session.cancel.cancel();
@@ -61,47 +66,40 @@ pub(crate) fn run(session: &Session, args: &EvalAnswersArgs) -> anyhow::Result<E
     Ok(if wire.comparisons.iter().all(|comparison| comparison.holds) { Exit::Done } else { Exit::Nothing })
 }
 
-/// The file of `--keep`: first a line with what answers depend on, then a line for each answer.
-struct Kept {
-    file: fs_err::File,
-    known: Vec<AnswerScores>,
+/// The file of `--keep`, open at its end, and the answers in it. First stands a line with what answers depend on, then one for each.
+fn open_kept(path: &Path, config: &Config) -> anyhow::Result<(fs_err::File, Vec<AnswerScores>)> {
+    let made_with = made_with(config)?;
+    let is_new = !fs_err::exists(path)? || fs_err::metadata(path)?.len() == 0;
+    let known = if is_new {
+        Vec::new()
+    } else {
+        let (before, known) = read_kept(path)?;
+        if let Some(key) = first_difference(&before, &made_with) {
+            let problem = format!("was made with another `{key}`");
+            return Err(no_earlier(path, &problem, "name another file with --keep").into());
+        }
+        known
+    };
+    let mut options = fs_err::OpenOptions::new();
+    options.create(true).append(true);
+    // Questions and quotes are nobody else's business.
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let mut file = options.open(path)?;
+    if is_new {
+        writeln!(file, "{}", to_safe_json(&json!({ "made_with": made_with }))?)?;
+    } else {
+        // What was cut by a kill stays a line of its own.
+        writeln!(file)?;
+    }
+    Ok((file, known))
 }
 
-impl Kept {
-    fn open(path: &Path, config: &Config) -> anyhow::Result<Self> {
-        let made_with = made_with(config)?;
-        let is_new = !fs_err::exists(path)? || fs_err::metadata(path)?.len() == 0;
-        let known = if is_new {
-            Vec::new()
-        } else {
-            let (before, known) = read_kept(path)?;
-            if let Some(key) = first_difference(&before, &made_with) {
-                let problem = format!("was made with another `{key}`");
-                return Err(no_earlier(path, &problem, "name another file with --keep").into());
-            }
-            known
-        };
-        let mut options = fs_err::OpenOptions::new();
-        options.create(true).append(true);
-        // Questions and quotes are nobody else's business.
-        #[cfg(unix)]
-        {
-            use fs_err::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        let mut file = options.open(path)?;
-        if is_new {
-            writeln!(file, "{}", to_safe_json(&json!({ "made_with": made_with }))?)?;
-        } else {
-            // What was cut by a kill stays a line of its own.
-            writeln!(file)?;
-        }
-        Ok(Self { file, known })
-    }
-
-    fn add(&mut self, scores: &AnswerScores) -> anyhow::Result<()> {
-        Ok(writeln!(self.file, "{}", to_safe_json(scores)?)?)
-    }
+fn add(kept: &mut fs_err::File, scores: &AnswerScores) -> anyhow::Result<()> {
+    Ok(writeln!(kept, "{}", to_safe_json(scores)?)?)
 }
 
 /// What answers depend on: the program, and the settings but for folders, ingest, conversations and the endpoint.

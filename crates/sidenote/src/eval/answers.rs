@@ -68,6 +68,11 @@ impl AnswerScores {
         if self.answerable { self.answered && shown } else { !self.answered }
     }
 
+    /// The same as a number to take means of.
+    fn served(&self) -> f64 {
+        f64::from(u8::from(self.is_good()))
+    }
+
     fn has_right_note(&self) -> bool {
         self.right_notes.is_some_and(|notes| notes > 0)
     }
@@ -185,18 +190,14 @@ impl AnswersReport {
     /// The share of questions after which a user is served, less that of an earlier measurement, over the questions that both
     /// have; `None` where they share none.
     pub fn against(&self, earlier: &[AnswerScores], seed: u64) -> Option<Comparison> {
-        let earlier: HashMap<&str, bool> = earlier.iter().map(|one| (one.id.as_str(), one.is_good())).collect();
-        let number = |is_good: bool| f64::from(u8::from(is_good));
-        let differences: Vec<f64> = self
-            .questions
-            .iter()
-            .filter_map(|one| Some(number(one.is_good()) - number(*earlier.get(one.id.as_str())?)))
-            .collect();
+        let earlier: HashMap<&str, f64> = earlier.iter().map(|one| (one.id.as_str(), one.served())).collect();
+        let differences: Vec<f64> =
+            self.questions.iter().filter_map(|one| Some(one.served() - earlier.get(one.id.as_str())?)).collect();
         (!differences.is_empty()).then(|| Comparison::of(&differences, seed))
     }
 
     fn of(set: String, model: String, questions: Vec<AnswerScores>, least_threshold: f64, seed: u64) -> Self {
-        let good: Vec<f64> = questions.iter().map(|one| f64::from(u8::from(one.is_good()))).collect();
+        let good: Vec<f64> = questions.iter().map(AnswerScores::served).collect();
         let (yes, no): (Vec<&AnswerScores>, Vec<&AnswerScores>) = questions.iter().partition(|one| one.answerable);
         Self {
             good: share(&questions, AnswerScores::is_good).unwrap_or_default(),

@@ -104,6 +104,7 @@ fn queries(
 ) -> Result<Vec<Query>, Error> {
     let mut queries = Vec::new();
     let mut seen = HashSet::new();
+    let is_of_questions_alone = request.is_of_questions_alone();
     for_each_value(path, |line, value| {
         let (id, text) = (either(&value, "_id", "id"), either(&value, "text", "question"));
         if id.is_empty() || text.trim().is_empty() {
@@ -114,7 +115,7 @@ fn queries(
         }
         if request.only.as_ref().is_none_or(|(field, wanted)| has(&value, field, wanted)) {
             let mut relevant = relevant.remove(&id).unwrap_or_default();
-            if request.is_of_questions_alone() {
+            if is_of_questions_alone {
                 relevant.extend(evidence(&value));
             }
             let answers = answers(&value).ok_or_else(|| {
