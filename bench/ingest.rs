@@ -27,6 +27,8 @@ mod corpus;
 #[allow(dead_code, reason = "each program uses some of it")]
 #[path = "support/machine.rs"]
 mod machine;
+#[path = "support/memory.rs"]
+mod memory;
 
 /// Texts handed to the embedder at a time, as an ingest does.
 const EMBED_AT_A_TIME: usize = 32;
@@ -139,7 +141,7 @@ fn whole(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
     let searchable = sealing.unwrap_or(seconds);
     Ok(serde_json::json!({
         "seconds": searchable, "seal_seconds": seconds - searchable, "chunks": report.chunks,
-        "unchanged": report.unchanged, "failed": report.failed.len(), "peak_mib": machine::peak_mib("self"),
+        "unchanged": report.unchanged, "failed": report.failed.len(), "peak_mib": memory::peak_mib("self"),
         "data_bytes": engine.status(None)?.bytes,
     }))
 }
@@ -153,6 +155,6 @@ fn embed(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
         embedder.embed(&some.iter().map(String::as_str).collect::<Vec<_>>())?;
     }
     Ok(serde_json::json!({
-        "seconds": begun.elapsed().as_secs_f64(), "chunks": texts.len(), "peak_mib": machine::peak_mib("self"),
+        "seconds": begun.elapsed().as_secs_f64(), "chunks": texts.len(), "peak_mib": memory::peak_mib("self"),
     }))
 }

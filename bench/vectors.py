@@ -5,13 +5,14 @@
 The files are those of a data folder's sealed segments: vectors of text. 200 of them are taken out and asked for. All build with 16
 links and 128 candidates, in one thread, and answer one query after the other with 10 neighbours. hnswlib, faiss and usearch search a
 bare index; lancedb its table on the disk, by numbers of 8 bits, and compares twice as many as asked for again in full.
-sidenote's time has everything that a search by vector does, the look whether the database has changed included. Recall is
-measured against comparing every vector. Building ends with the index on the disk. Where `--count` asks for more vectors than
+sidenote's time has everything that a search by vector does, the look whether the database has changed included, and two threads.
+Memory is what opening and searching add, for sidenote all of the process. Recall is measured against comparing every vector. Building ends with the index on the disk. Where `--count` asks for more vectors than
 there are, the others are neighbours of these, which sidenote's side makes and the peers then do without: only sidenote is
 measured.
 """
 
 import argparse
+import gc
 import json
 import os
 import tempfile
@@ -142,11 +143,21 @@ class Lancedb:
         return found.select(["place", "_distance"]).to_arrow()["place"].to_pylist()
 
 
+def resident_mib():
+    """Memory of this process, mapped files included."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def measure(peer, vectors, queries, expected, folder):
     path = os.path.join(folder, peer.name)
     begun = time.perf_counter()
     index = peer(vectors, path)
     build = time.perf_counter() - begun
+    # What building left behind is not what searching takes.
+    index.index = index.table = None
+    gc.collect()
+    before = resident_mib()
     begun = time.perf_counter()
     index.load(path)
     index.search(queries[0])
@@ -159,7 +170,10 @@ def measure(peer, vectors, queries, expected, folder):
         seconds = time.perf_counter() - begun
         same = sum(len(set(map(int, some)) & known) for some, known in zip(found, expected))
         searches.append({"ef": width, "ms": 1000 * seconds / len(queries), "recall": same / len(queries) / NEIGHBOURS})
-    return {"name": peer.name, "build_s": build, "open_s": opened, "mb": bytes_at(path) / 1e6, "searches": searches}
+    return {
+        "name": peer.name, "build_s": build, "open_s": opened, "mb": bytes_at(path) / 1e6,
+        "memory_mib": resident_mib() - before, "searches": searches,
+    }  # fmt: skip
 
 
 def main():
@@ -180,10 +194,11 @@ def main():
         with tempfile.TemporaryDirectory(prefix="sidenote-bench-") as folder:
             results += [measure(peer, vectors, queries, expected, folder) for peer in (Hnswlib, Faiss, Usearch, Lancedb)]
     widths = "".join(f" ef {width}: ms, recall@{NEIGHBOURS} |" for width in WIDTHS)
-    print(f"| {count} vectors | built in, s | opened in, s | on the disk, MB |{widths}")
-    print("|---" * (4 + len(WIDTHS)) + "|")
+    print(f"| {count} vectors | built in, s | opened in, s | memory, MiB | on the disk, MB |{widths}")
+    print("|---" * (5 + len(WIDTHS)) + "|")
     for result in results:
-        cells = [result["name"], f"{result['build_s']:.1f}", f"{result['open_s']:.2f}", f"{result['mb']:.0f}"]
+        cells = [result["name"], f"{result['build_s']:.1f}", f"{result['open_s']:.2f}"]
+        cells += [f"{result['memory_mib']:.0f}", f"{result['mb']:.0f}"]
         cells += [f"{search['ms']:.2f}, {search['recall']:.3f}" for search in result["searches"]]
         print("| " + " | ".join(cells) + " |")
     print(json.dumps({"bench": "vectors", "count": count, "results": results}))

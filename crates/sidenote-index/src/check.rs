@@ -234,7 +234,7 @@ pub(crate) fn sort_segments(inner: &Inner) -> Result<(usize, Vec<BrokenSegment>)
     let reader = inner.reader.clone();
     for row in inner.sqlite.wait(async move { reader.segments().await })? {
         let folder = inner.layout.segment(row.generation);
-        match Segment::open(&folder, &uuid, &model, row.generation, inner.options.ef_search) {
+        match Segment::open(&folder, &uuid, &model, row.generation) {
             Ok(_) => sound += 1,
             Err(reason) => broken.push((row.generation, format!("`{}`: {reason}", folder.display()))),
         }

@@ -3,12 +3,13 @@
 //! Nothing is read before the first dense search. After that each search follows the list of changes from where the view
 //! stands; only where that list has been trimmed, or was rewritten, everything is read again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use rayon::prelude::*;
 use roaring::RoaringTreemap;
 use sqlx::SqliteConnection;
 
+use crate::chunk_table::ChunkTable;
 use crate::error::IndexError;
 use crate::exact::ExactIndex;
 use crate::files::Layout;
@@ -17,10 +18,13 @@ use crate::sqlite::{self, ChunkRow, ModelRow, Reader, State};
 use crate::types::{Allowed, ChunkId, DocumentId, Scored};
 use crate::vector::{Node, VectorIndex, keep_best, sort_best_first};
 
-/// Rows read at a time.
-const PAGE_ROWS: i64 = 16_384;
 /// Fewer segments are not worth the handing over to other threads.
 const SEGMENTS_FOR_THREADS: usize = 4;
+/// Candidates of a first look at one segment of several: so many times its share of what is wanted, and so many at the least.
+const FIRST_LOOK: usize = 3;
+const MIN_FIRST_LOOK: usize = 64;
+/// A segment is looked at again where one in so many of those candidates is among the best of all.
+const ENOUGH: usize = 4;
 
 /// The vectors of one moment.
 pub(crate) struct DenseView {
@@ -28,16 +32,15 @@ pub(crate) struct DenseView {
     sequence: i64,
     segments_generation: i64,
     model: i64,
-    /// The chunks that have each vector.
-    chunks_of_node: HashMap<Node, Vec<ChunkId>>,
-    /// The vector and the document of each chunk.
-    places: HashMap<ChunkId, (Node, DocumentId)>,
+    chunks: ChunkTable,
     /// Vectors that are in no segment.
     tail: ExactIndex,
     /// Sealed segments by generation.
     segments: BTreeMap<i64, Segment>,
     /// Segments that could not be loaded; their vectors are in the tail.
     broken: HashSet<i64>,
+    /// Candidates that a search of a segment looks at, at the least.
+    ef_search: usize,
 }
 
 impl std::fmt::Debug for DenseView {
@@ -88,7 +91,7 @@ impl DenseView {
                 None => (Self::empty(&state, model), true),
             };
             let changed = if fresh {
-                view.read_all_chunks(&mut snapshot).await?;
+                view.chunks = ChunkTable::of(sqlite::chunk_rows(&mut snapshot).await?);
                 None
             } else if view.sequence < state.sequence {
                 Some(view.read_changed_chunks(&mut snapshot).await?)
@@ -114,63 +117,27 @@ impl DenseView {
             sequence: state.sequence,
             segments_generation: -1,
             model: model.id,
-            chunks_of_node: HashMap::new(),
-            places: HashMap::new(),
+            chunks: ChunkTable::default(),
             tail: ExactIndex::new(model.dimensions),
             segments: BTreeMap::new(),
             broken: HashSet::new(),
-        }
-    }
-
-    async fn read_all_chunks(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        let mut after = 0;
-        loop {
-            let rows = sqlite::chunk_rows(&mut *connection, after, PAGE_ROWS).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.chunk;
-            for row in &rows {
-                self.add_chunk(row);
-            }
+            ef_search: 0,
         }
     }
 
     /// Follows the list of changes; returns the nodes that may be new.
     async fn read_changed_chunks(&mut self, connection: &mut SqliteConnection) -> Result<Vec<Node>, sqlx::Error> {
-        for chunk in sqlite::removed_after(&mut *connection, self.sequence).await? {
-            self.remove_chunk(ChunkId(chunk));
+        let rows = sqlite::chunk_rows_changed(&mut *connection, self.sequence).await?;
+        let removed = sqlite::removed_after(&mut *connection, self.sequence).await?;
+        let nodes: Vec<Node> = rows.iter().map(ChunkRow::node).collect();
+        let out = removed.into_iter().chain(rows.iter().map(|row| row.chunk)).collect();
+        let left = self.chunks.change(&out, rows);
+        for segment in self.segments.values_mut() {
+            left.iter().for_each(|node| segment.remove(*node));
+            nodes.iter().for_each(|node| segment.revive(*node));
         }
-        let mut nodes = Vec::new();
-        for row in sqlite::chunk_rows_changed(&mut *connection, self.sequence).await? {
-            self.add_chunk(&row);
-            nodes.push(row.embedding.cast_unsigned());
-        }
+        left.iter().for_each(|node| self.tail.remove(*node));
         Ok(nodes)
-    }
-
-    fn add_chunk(&mut self, row: &ChunkRow) {
-        let (chunk, node) = (ChunkId(row.chunk), row.embedding.cast_unsigned());
-        if self.places.get(&chunk).is_some_and(|(known, _)| *known != node) {
-            self.remove_chunk(chunk);
-        }
-        if self.places.insert(chunk, (node, DocumentId(row.document))).is_none() {
-            self.chunks_of_node.entry(node).or_default().push(chunk);
-            for segment in self.segments.values_mut() {
-                segment.revive(node);
-            }
-        }
-    }
-
-    fn remove_chunk(&mut self, chunk: ChunkId) {
-        let Some((node, _)) = self.places.remove(&chunk) else { return };
-        let Some(chunks) = self.chunks_of_node.get_mut(&node) else { return };
-        chunks.retain(|other| *other != chunk);
-        if chunks.is_empty() {
-            self.chunks_of_node.remove(&node);
-            self.tail.remove(node);
-            for segment in self.segments.values_mut() {
-                segment.remove(node);
-            }
-        }
     }
 
     /// Loads the segments that the database lists and forgets the others.
@@ -183,23 +150,33 @@ impl DenseView {
     ) -> Result<(), sqlx::Error> {
         // Without it, segments are not used and everything is compared.
         let Some(ef_search) = ef_search else { return Ok(()) };
+        self.ef_search = ef_search;
         let listed = sqlite::segments(&mut *connection).await?;
         let wanted: HashSet<i64> = listed.iter().map(|row| row.generation).collect();
         self.segments.retain(|generation, _| wanted.contains(generation));
         self.broken.retain(|generation| wanted.contains(generation));
-        for row in listed {
-            if self.segments.contains_key(&row.generation) || self.broken.contains(&row.generation) {
-                continue;
-            }
-            let folder = layout.segment(row.generation);
-            match Segment::open(&folder, &self.uuid, model, row.generation, ef_search) {
-                Ok(mut segment) => {
-                    segment.keep_only(|node| self.chunks_of_node.contains_key(&node));
-                    self.segments.insert(row.generation, segment);
+        let in_use = self.chunks.nodes();
+        let new: Vec<i64> = listed
+            .into_iter()
+            .map(|row| row.generation)
+            .filter(|generation| !self.segments.contains_key(generation) && !self.broken.contains(generation))
+            .collect();
+        let open = |generation| {
+            let opened = Segment::open(&layout.segment(generation), &self.uuid, model, generation);
+            let kept = opened.map(|mut segment| {
+                segment.keep_only(&in_use);
+                segment
+            });
+            (generation, kept)
+        };
+        for (generation, opened) in new.into_par_iter().map(open).collect::<Vec<_>>() {
+            match opened {
+                Ok(segment) => {
+                    self.segments.insert(generation, segment);
                 }
                 Err(reason) => {
-                    tracing::warn!(segment = row.generation, %reason, "a vector segment cannot be used; its vectors are compared one by one until it is built anew");
-                    self.broken.insert(row.generation);
+                    tracing::warn!(segment = generation, %reason, "a vector segment cannot be used; its vectors are compared one by one until it is built anew");
+                    self.broken.insert(generation);
                 }
             }
         }
@@ -212,28 +189,23 @@ impl DenseView {
         connection: &mut SqliteConnection,
         among: Option<Vec<Node>>,
     ) -> Result<(), sqlx::Error> {
-        let sealed = |node: &Node| self.segments.values().any(|segment| segment.contains(*node));
-        let mut missing: Vec<i64> = match among {
-            Some(nodes) => nodes
-                .iter()
-                .filter(|node| self.chunks_of_node.contains_key(node) && !self.tail.contains(**node) && !sealed(node))
-                .map(|node| node.cast_signed())
-                .collect(),
+        let missing: RoaringTreemap = match among {
+            Some(nodes) => {
+                let is_held =
+                    |node: Node| self.tail.contains(node) || self.segments.values().any(|held| held.contains(node));
+                nodes.into_iter().filter(|node| !self.chunks.with(*node).is_empty() && !is_held(*node)).collect()
+            }
             None => {
-                let held: Vec<Node> = self.tail.nodes().iter().filter(|node| sealed(node)).copied().collect();
-                for node in held {
-                    self.tail.remove(node);
-                }
-                let sealed = |node: &Node| self.segments.values().any(|segment| segment.contains(*node));
-                self.chunks_of_node
-                    .keys()
-                    .filter(|node| !self.tail.contains(**node) && !sealed(node))
-                    .map(|node| node.cast_signed())
-                    .collect()
+                let sealed: RoaringTreemap =
+                    self.segments.values().flat_map(|segment| segment.nodes().iter().copied()).collect();
+                let twice: Vec<Node> =
+                    self.tail.nodes().iter().copied().filter(|node| sealed.contains(*node)).collect();
+                twice.into_iter().for_each(|node| self.tail.remove(node));
+                let tail: RoaringTreemap = self.tail.nodes().iter().copied().collect();
+                self.chunks.nodes() - sealed - tail
             }
         };
-        missing.sort_unstable();
-        missing.dedup();
+        let missing: Vec<i64> = missing.into_iter().map(Node::cast_signed).collect();
         for some in missing.chunks(4096) {
             for (node, vector) in sqlite::vectors(&mut *connection, some).await? {
                 self.tail.add(node.cast_unsigned(), &vector);
@@ -243,37 +215,68 @@ impl DenseView {
     }
 
     /// The nearest nodes of the tail and of all segments, each once.
+    ///
+    /// A segment holds few of them where there are many segments, and a narrow look finds these; it is looked at again only
+    /// where so many of what it found are among the best of all that there may be more.
     fn nearest(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<(Node, f32)> {
-        let mut found = self.tail.search(query, limit, allowed);
-        if self.segments.len() < SEGMENTS_FOR_THREADS {
-            found.extend(self.segments.values().flat_map(|segment| segment.search(query, limit, allowed)));
-        } else {
-            found.par_extend(
-                self.segments.par_iter().flat_map_iter(|(_, segment)| segment.search(query, limit, allowed)),
-            );
+        let tail = self.tail.search(query, limit, limit, allowed);
+        let whole = self.ef_search.max(limit);
+        let narrow = (FIRST_LOOK.saturating_mul(limit) / self.segments.len().max(1)).max(MIN_FIRST_LOOK);
+        let is_divided = self.segments.len() > 1 && narrow < whole;
+        let first = if is_divided { narrow } else { whole };
+        let mut looks =
+            self.look(self.segments.values().map(|segment| (segment, first)).collect(), query, limit, allowed);
+        if is_divided {
+            let mut best = [&tail[..], &looks.concat()[..]].concat();
+            keep_best(&mut best, limit);
+            let least = best.iter().map(|(_, score)| *score).fold(f32::INFINITY, f32::min);
+            let has_many = |found: &[(Node, f32)]| {
+                found.iter().filter(|(_, score)| *score >= least).count() * ENOUGH > first || best.len() < limit
+            };
+            let again = (0..looks.len()).filter(|place| has_many(&looks[*place])).collect::<Vec<_>>();
+            let segments: Vec<&Segment> = self.segments.values().collect();
+            let wide = self.look(again.iter().map(|place| (segments[*place], whole)).collect(), query, limit, allowed);
+            for (place, found) in again.into_iter().zip(wide) {
+                looks[place] = found;
+            }
         }
+        let mut found = [tail, looks.concat()].concat();
         found.sort_unstable_by_key(|(node, _)| *node);
         found.dedup_by_key(|(node, _)| *node);
         keep_best(&mut found, limit);
         found
     }
 
+    /// Searches segments, each with so many candidates.
+    fn look(
+        &self,
+        segments: Vec<(&Segment, usize)>,
+        query: &[f32],
+        limit: usize,
+        allowed: Option<&RoaringTreemap>,
+    ) -> Vec<Vec<(Node, f32)>> {
+        let search = |(segment, ef): (&Segment, usize)| segment.search(query, limit, ef, allowed);
+        if segments.len() < SEGMENTS_FOR_THREADS {
+            segments.into_iter().map(search).collect()
+        } else {
+            segments.into_par_iter().map(search).collect()
+        }
+    }
+
     /// The best chunks for a unit vector, best first, ties by chunk id.
     pub(crate) fn search(&self, query: &[f32], limit: usize, allowed: &Allowed) -> Vec<Scored> {
-        let nodes: Option<RoaringTreemap> = (!allowed.is_everything()).then(|| {
-            let passing = self.places.iter().filter(|(chunk, (_, document))| allowed.passes(**chunk, *document));
-            passing.map(|(_, (node, _))| *node).collect()
-        });
+        let passes = |row: &&ChunkRow| allowed.passes(ChunkId(row.chunk), DocumentId(row.document));
+        let nodes: Option<RoaringTreemap> =
+            (!allowed.is_everything()).then(|| self.chunks.rows().iter().filter(passes).map(ChunkRow::node).collect());
         let found = self.nearest(query, limit, nodes.as_ref());
         let mut hits = Vec::with_capacity(found.len());
         for (node, score) in found {
-            for &chunk in self.chunks_of_node.get(&node).map(Vec::as_slice).unwrap_or_default() {
-                if let Some(&(_, document)) = self.places.get(&chunk)
-                    && allowed.passes(chunk, document)
-                {
-                    hits.push(Scored { chunk, document, score });
-                }
-            }
+            let chunks = self.chunks.with(node).iter().filter(passes);
+            hits.extend(chunks.map(|row| Scored {
+                chunk: ChunkId(row.chunk),
+                document: DocumentId(row.document),
+                score,
+            }));
         }
         sort_best_first(&mut hits);
         hits.truncate(limit);

@@ -61,7 +61,13 @@ impl VectorIndex for ExactIndex {
         self.numbers.truncate(last * self.dimensions);
     }
 
-    fn search(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<(Node, f32)> {
+    fn search(
+        &self,
+        query: &[f32],
+        limit: usize,
+        _candidates: usize,
+        allowed: Option<&RoaringTreemap>,
+    ) -> Vec<(Node, f32)> {
         if query.len() != self.dimensions || limit == 0 {
             return Vec::new();
         }
@@ -92,7 +98,7 @@ mod tests {
         }
         index.remove(7);
         index.remove(1000);
-        let mut found = index.search(&[1.0, 0.0], 10, None);
+        let mut found = index.search(&[1.0, 0.0], 10, 10, None);
         found.sort_unstable_by_key(|(node, _)| *node);
         assert_eq!(found, [(8, 0.0), (9, -1.0)]);
         assert!(!index.contains(7) && index.contains(9));
@@ -107,7 +113,7 @@ mod tests {
         }
         for width in [1_u64, 10, 60, 100] {
             let allowed: RoaringTreemap = (0..width).map(|node| 99 - node).collect();
-            let mut found = index.search(&[1.0, 0.0], 1000, Some(&allowed));
+            let mut found = index.search(&[1.0, 0.0], 1000, 1000, Some(&allowed));
             found.sort_unstable_by_key(|(node, _)| *node);
             let nodes: Vec<u64> = found.iter().map(|(node, _)| *node).collect();
             assert_eq!(nodes, (100 - width..100).collect::<Vec<_>>());

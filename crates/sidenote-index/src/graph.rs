@@ -13,8 +13,8 @@ use crate::vector::dot;
 /// Layers of a graph at the most; hnsw_rs fixes it.
 pub(crate) const MAX_LAYERS: usize = 16;
 /// Candidates followed in the upper layers. The paper follows one; vectors that lie in separate heaps have then often been left
-/// in the wrong one, which no link of the lowest layer leads out of.
-const UPPER_BEAM: usize = 32;
+/// in the wrong one, which no link of the lowest layer leads out of. Since links are mended more than four find no more.
+const UPPER_BEAM: usize = 4;
 
 /// The links of a graph while it is made: for each point one list for each layer that it is in, the lowest first, with the numbers
 /// of the points they lead to.
@@ -157,9 +157,13 @@ impl<'a> Graph<'a> {
         let is_beaten = |found: &BinaryHeap<Reverse<Near>>, near: Near| {
             found.len() >= ef && found.peek().is_none_or(|Reverse(worst)| near < *worst)
         };
+        let mut reached: Vec<Near> = Vec::new();
         while let Some(at) = ahead.pop().filter(|at| !is_beaten(&found, *at)) {
-            for &next in self.links(at.number, layer) {
-                let Some(next) = see(next).then(|| self.near(query, next)).flatten() else { continue };
+            // All that are new are compared first: their numbers come from memory side by side.
+            reached.clear();
+            let new = self.links(at.number, layer).iter().filter(|number| see(**number));
+            reached.extend(new.filter_map(|number| self.near(query, *number)));
+            for &next in &reached {
                 if is_beaten(&found, next) {
                     continue;
                 }

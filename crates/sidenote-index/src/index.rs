@@ -16,7 +16,7 @@ use crate::keep::{self, Standing};
 use crate::runtime::SqliteThread;
 use crate::seal::Segments;
 use crate::sqlite::{self, ModelRow, Reader, Schema, State, Writer};
-use crate::tantivy::{Lexical, LexicalFailure, LexicalWeights};
+use crate::tantivy::{Bm25, Lexical, LexicalFailure, LexicalWeights};
 use crate::types::{
     Allowed, ChunkId, DocumentId, EmbeddingModelInfo, Failure, Filter, Held, IndexStatus, Scored, StoredChunk,
     StoredDocument,
@@ -53,6 +53,8 @@ pub struct IndexOptions {
     pub seal_min_vectors: usize,
     /// How much a word counts by where it stands.
     pub lexical_weights: LexicalWeights,
+    /// How much it counts by how often it stands there.
+    pub bm25: Bm25,
 }
 
 impl Default for IndexOptions {
@@ -65,6 +67,7 @@ impl Default for IndexOptions {
             max_links: 16,
             seal_min_vectors: 256,
             lexical_weights: LexicalWeights::default(),
+            bm25: Bm25::default(),
         }
     }
 }
@@ -269,8 +272,10 @@ impl Index {
             let chunks = self.inner.sqlite.wait(async move { reader.removed_after(sequence).await })?;
             removed = chunks.into_iter().map(i64::cast_unsigned).collect();
         }
-        let weights = &self.inner.options.lexical_weights;
-        lexical.search(query, limit, weights, &allowed, removed).map_err(|failure| failure.into_error(lexical.folder()))
+        let ranking = (&self.inner.options.lexical_weights, self.inner.options.bm25);
+        lexical
+            .search(query, limit, ranking, &allowed, &removed)
+            .map_err(|failure| failure.into_error(lexical.folder()))
     }
 
     /// The chunks whose vectors are nearest to `vector` by cosine; none where nothing was embedded yet.
@@ -285,13 +290,13 @@ impl Index {
         limit: usize,
         filter: &Filter,
     ) -> Result<Vec<Scored>, IndexError> {
-        let Some(known) = self.model_named(model)? else { return Ok(Vec::new()) };
+        let (state, known) = self.inner.state_and_model()?;
+        let Some(known) = named(known, model)? else { return Ok(Vec::new()) };
         if known.dimensions != vector.len() {
             let reason = format!("it has {} numbers, `{model}` makes {}", vector.len(), known.dimensions);
             return Err(IndexError::BadVector { reason });
         }
         let query = sqlite::unit_vector(vector)?;
-        let state = self.inner.state()?;
         let allowed = if filter.is_of_documents() {
             Allowed { documents: self.inner.allowed_documents(filter, &state)?, ..Allowed::default() }
         } else {
@@ -302,7 +307,7 @@ impl Index {
                 self.inner.allowed(filter, &state, &lexical)
             })?
         };
-        self.inner.with_dense(&known, |view| view.search(&query, limit, &allowed))
+        self.inner.with_dense(&state, &known, |view| view.search(&query, limit, &allowed))
     }
 
     /// Whether an ingest began and did not come to its end.
@@ -326,11 +331,7 @@ impl Index {
     }
 
     fn model_named(&self, name: &str) -> Result<Option<ModelRow>, IndexError> {
-        match self.inner.model()? {
-            Some(known) if known.name == name => Ok(Some(known)),
-            Some(known) => Err(IndexError::ModelMismatch { indexed_with: known.name, asked: name.to_owned() }),
-            None => Ok(None),
-        }
+        named(self.inner.model()?, name)
     }
 
     /// Chunks in the order asked for; those that are gone are left out.
@@ -363,6 +364,12 @@ impl Index {
     pub fn document(&self, id: DocumentId) -> Result<Option<StoredDocument>, IndexError> {
         let reader = self.inner.reader.clone();
         self.inner.sqlite.wait(async move { reader.document(id).await })
+    }
+
+    /// Those of some documents that are there, in order of id.
+    pub fn documents_of_ids(&self, ids: &[DocumentId]) -> Result<Vec<StoredDocument>, IndexError> {
+        let (reader, ids) = (self.inner.reader.clone(), ids.to_vec());
+        self.inner.sqlite.wait(async move { reader.documents_of_ids(&ids).await })
     }
 
     /// All documents, or those of one collection, in order of id.
@@ -441,8 +448,13 @@ impl Inner {
     }
 
     pub(crate) fn model(&self) -> Result<Option<ModelRow>, IndexError> {
+        Ok(self.state_and_model()?.1)
+    }
+
+    /// Both in one go: asking the database takes as long as a search of a small index.
+    fn state_and_model(&self) -> Result<(State, Option<ModelRow>), IndexError> {
         let reader = self.reader.clone();
-        self.sqlite.wait(async move { reader.model().await })
+        self.sqlite.wait(async move { reader.state_and_model().await })
     }
 
     /// Hands on the id of every document, ascending.
@@ -554,11 +566,15 @@ impl Inner {
     }
 
     /// Shows `work` the vectors as the database has them now.
-    pub(crate) fn with_dense<T>(&self, model: &ModelRow, work: impl Fn(&DenseView) -> T) -> Result<T, IndexError> {
-        let state = self.state()?;
+    pub(crate) fn with_dense<T>(
+        &self,
+        state: &State,
+        model: &ModelRow,
+        work: impl Fn(&DenseView) -> T,
+    ) -> Result<T, IndexError> {
         {
             let view = self.dense.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(view) = view.as_ref().filter(|view| view.is_current(&state, model)) {
+            if let Some(view) = view.as_ref().filter(|view| view.is_current(state, model)) {
                 return Ok(work(view));
             }
         }
@@ -576,5 +592,15 @@ impl Inner {
     /// Lets go of the vectors in memory; the next search reads them again.
     pub(crate) fn forget_dense(&self) {
         *self.dense.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// A model that is the one asked for.
+fn named(known: Option<ModelRow>, asked: &str) -> Result<Option<ModelRow>, IndexError> {
+    match known {
+        Some(known) if known.name != asked => {
+            Err(IndexError::ModelMismatch { indexed_with: known.name, asked: asked.to_owned() })
+        }
+        other => Ok(other),
     }
 }

@@ -17,6 +17,7 @@ mod analysis;
 mod backup;
 mod chats;
 mod check;
+mod chunk_table;
 mod crash;
 mod dense;
 mod error;
@@ -41,7 +42,7 @@ pub use check::Check;
 pub use error::IndexError;
 pub use files::private_folder;
 pub use index::{Index, IndexOptions, VectorMode};
-pub use tantivy::LexicalWeights;
+pub use tantivy::{Bm25, LexicalWeights};
 pub use types::{
     ChatId, ChatSummary, ChunkId, CollectionStatus, DocumentId, EmbeddingModelInfo, Failure, Filter, Fingerprint,
     Forgotten, Held, IndexStatus, KeptChat, KeptTurn, NewChunk, NewDocument, NewTurn, NextChunk, PutReport, Scored,

@@ -69,7 +69,7 @@ impl Segments {
                 continue;
             }
             let folder = inner.layout.segment(row.generation);
-            match Segment::open(&folder, &uuid, model, row.generation, inner.options.ef_search) {
+            match Segment::open(&folder, &uuid, model, row.generation) {
                 Ok(segment) => {
                     self.sound.insert(row.generation, segment.nodes().iter().copied().collect());
                 }

@@ -66,7 +66,6 @@ pub(crate) struct Segment {
     /// Numbers that are no longer in use.
     removed: RoaringBitmap,
     dimensions: usize,
-    ef_search: usize,
 }
 
 impl Segment {
@@ -120,13 +119,7 @@ impl Segment {
     }
 
     /// Opens a segment after every byte of it was checked. The error is words for the log.
-    pub(crate) fn open(
-        folder: &Path,
-        store: &str,
-        model: &ModelRow,
-        generation: i64,
-        ef_search: usize,
-    ) -> Result<Self, String> {
+    pub(crate) fn open(folder: &Path, store: &str, model: &ModelRow, generation: i64) -> Result<Self, String> {
         if cfg!(target_endian = "big") {
             return Err("its numbers are little-endian".to_owned());
         }
@@ -156,8 +149,7 @@ impl Segment {
         if nodes.len() != manifest.vectors || !nodes.is_sorted_by(|left, right| left < right) {
             return Err("its list of nodes does not fit its manifest".to_owned());
         }
-        let segment =
-            Self { vectors, links, nodes, removed: RoaringBitmap::new(), dimensions: model.dimensions, ef_search };
+        let segment = Self { vectors, links, nodes, removed: RoaringBitmap::new(), dimensions: model.dimensions };
         match segment.graph() {
             Some(_) => Ok(segment),
             None => Err("its files do not fit each other".to_owned()),
@@ -169,10 +161,10 @@ impl Segment {
         &self.nodes
     }
 
-    /// Marks as removed what `in_use` does not know.
-    pub(crate) fn keep_only(&mut self, in_use: impl Fn(Node) -> bool) {
+    /// Marks all others as removed.
+    pub(crate) fn keep_only(&mut self, in_use: &RoaringTreemap) {
         self.removed =
-            (0_u32..).zip(&self.nodes).filter(|(_, node)| !in_use(**node)).map(|(number, _)| number).collect();
+            (0_u32..).zip(&self.nodes).filter(|(_, node)| !in_use.contains(**node)).map(|(number, _)| number).collect();
     }
 
     /// Takes back a removal, where the vector is held.
@@ -216,21 +208,26 @@ impl VectorIndex for Segment {
         }
     }
 
-    fn search(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<(Node, f32)> {
+    fn search(
+        &self,
+        query: &[f32],
+        limit: usize,
+        candidates: usize,
+        allowed: Option<&RoaringTreemap>,
+    ) -> Vec<(Node, f32)> {
         let Some(graph) = self.graph().filter(|_| query.len() == self.dimensions && limit > 0) else {
             return Vec::new();
         };
-        let ef = self.ef_search.max(limit);
         let found = match allowed {
-            None if self.removed.is_empty() => graph.nearest(query, ef, |_| true),
-            None => graph.nearest(query, ef, |number| !self.removed.contains(number)),
+            None if self.removed.is_empty() => graph.nearest(query, candidates, |_| true),
+            None => graph.nearest(query, candidates, |number| !self.removed.contains(number)),
             Some(allowed) => {
                 let passing = self.held_of(allowed) - &self.removed;
                 let narrow = NARROW_COUNT.max((self.nodes.len() / NARROW_SHARE) as u64);
-                if passing.len() <= narrow.max(ef as u64) {
+                if passing.len() <= narrow.max(candidates as u64) {
                     passing.iter().filter_map(|number| Some((number, graph.score(query, number)?))).collect()
                 } else {
-                    graph.nearest(query, ef, |number| passing.contains(number))
+                    graph.nearest(query, candidates, |number| passing.contains(number))
                 }
             }
         };

@@ -11,37 +11,32 @@
 //! - Dropping the writer abandons merges that are under way; ours waits for them, within a bound.
 
 mod analysers;
-mod documents;
 mod query;
+mod score;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
-use tantivy::collector::{Collector, FilterCollector, SegmentCollector, TopDocs};
+use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::Column;
 use tantivy::indexer::LogMergePolicy;
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
-use tantivy::{
-    DocAddress, Index, IndexReader, ReloadPolicy, Searcher, SegmentReader, TantivyDocument, TantivyError, Term,
-};
+use tantivy::{Index, IndexReader, ReloadPolicy, SegmentReader, TantivyDocument, TantivyError, Term};
 
 use crate::analysis::ANALYSIS_VERSION;
 use crate::error::IndexError;
 use crate::files;
-use crate::types::{Allowed, ChunkId, DocumentId, Held, Scored, StoredChunk};
+use crate::types::{Allowed, Held, Scored, StoredChunk};
 use analysers::{EXACT, Tongue, WordReaders, exact_analyser};
-use documents::Documents;
-use query::LexicalQuery;
+pub use score::Bm25;
+use score::Documents;
 
 /// Memory for documents that are not committed yet, in bytes.
 const WRITER_BYTES: usize = 50_000_000;
-/// So many times more chunks are looked at than asked for, before their documents are.
-const DEEPER: usize = 3;
 /// How long a writer waits for merges at its end.
 const MERGE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -275,59 +270,29 @@ impl Lexical {
         &self,
         query: &str,
         limit: usize,
-        weights: &LexicalWeights,
+        (weights, bm25): (&LexicalWeights, Bm25),
         allowed: &Allowed,
-        removed: HashSet<u64>,
+        removed: &HashSet<u64>,
     ) -> Result<Vec<Scored>, LexicalFailure> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let removed = Arc::new(removed);
-        // Chunks of good documents stand further down before their documents count.
-        let kept = limit;
-        let limit = if weights.document > 0.0 { limit.saturating_mul(DEEPER) } else { limit };
+        let passes = |chunk: u64, document: u64| {
+            !removed.contains(&chunk)
+                && allowed.chunks.as_ref().is_none_or(|set| set.contains(chunk))
+                && allowed.documents.as_ref().is_none_or(|set| set.contains(document))
+        };
         guard(|| {
             let searcher = self.reader.searcher();
-            let Some(LexicalQuery { query, words, statistics }) =
-                LexicalQuery::any_of(query, allowed.is_asked_for, &searcher, &self.fields, weights)?
-            else {
+            let clauses = query::clauses(query, &searcher, &self.fields, weights)?;
+            // What is asked for is found without any of the words too.
+            let all = allowed.is_asked_for;
+            if clauses.is_empty() && !all {
                 return Ok(Vec::new());
-            };
-            let all = usize::try_from(searcher.num_docs()).unwrap_or(usize::MAX);
-            let mut wanted = limit.saturating_add(32).min(all.max(1));
-            loop {
-                let top = TopDocs::with_limit(wanted).order_by_score();
-                let found = if allowed.is_everything() && removed.is_empty() {
-                    searcher.search_with_statistics_provider(&*query, &top, &statistics)?
-                } else {
-                    let (removed, Allowed { documents, chunks, .. }) = (Arc::clone(&removed), allowed.clone());
-                    let chunk_passes =
-                        move |id: u64| !removed.contains(&id) && chunks.as_ref().is_none_or(|set| set.contains(id));
-                    let document_passes = move |id: u64| documents.as_ref().is_none_or(|set| set.contains(id));
-                    let top = FilterCollector::new("chunk".to_owned(), chunk_passes, top);
-                    let top = FilterCollector::new("document".to_owned(), document_passes, top);
-                    searcher.search_with_statistics_provider(&*query, &top, &statistics)?
-                };
-                // Equal scores are ordered by chunk id, which is only right if all of the equal ones at the cut are seen.
-                let cut_in_tie = found.len() == wanted
-                    && wanted < all
-                    && match (found.get(limit - 1), found.last()) {
-                        (Some(at_cut), Some(last)) => at_cut.0 <= last.0,
-                        _ => false,
-                    };
-                if cut_in_tie {
-                    wanted = wanted.saturating_mul(4).min(all);
-                    continue;
-                }
-                let mut hits = scored(&searcher, &found)?;
-                crate::vector::sort_best_first(&mut hits);
-                hits.truncate(limit);
-                if weights.document > 0.0 {
-                    self.documents.rescore(&mut hits, &searcher, &words, weights.document)?;
-                    hits.truncate(kept);
-                }
-                return Ok(hits);
             }
+            let table = self.documents.table(&searcher)?;
+            let scores = table.score(&searcher, &clauses, bm25)?;
+            Ok(scores.best(&searcher, limit, all, passes)?)
         })
     }
 
@@ -414,24 +379,6 @@ impl SegmentCollector for SegmentIds {
     fn harvest(self) -> RoaringTreemap {
         self.found
     }
-}
-
-fn scored(searcher: &Searcher, found: &[(f32, DocAddress)]) -> Result<Vec<Scored>, LexicalFailure> {
-    let mut columns = BTreeMap::new();
-    let segments: BTreeSet<u32> = found.iter().map(|(_, address)| address.segment_ord).collect();
-    for segment in segments {
-        let fast = searcher.segment_reader(segment).fast_fields();
-        columns.insert(segment, (fast.u64("chunk")?, fast.u64("document")?));
-    }
-    let mut hits = Vec::with_capacity(found.len());
-    for (score, address) in found {
-        let Some((chunks, documents)) = columns.get(&address.segment_ord) else { continue };
-        if let (Some(chunk), Some(document)) = (chunks.first(address.doc_id), documents.first(address.doc_id)) {
-            let (chunk, document) = (ChunkId(chunk.cast_signed()), DocumentId(document.cast_signed()));
-            hits.push(Scored { chunk, document, score: *score });
-        }
-    }
-    Ok(hits)
 }
 
 /// What tells that a file has not changed since it was checked.

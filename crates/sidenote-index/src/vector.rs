@@ -21,9 +21,15 @@ pub(crate) trait VectorIndex: Send + Sync {
     fn remove(&mut self, node: Node);
 
     /// The `limit` nodes nearest to the unit vector `query` among those in `allowed` (all where it is `None`), with their
-    /// cosine. All that tie with the last one are included; the order is not defined. An approximate index may miss
-    /// nodes, but a score it returns is exact.
-    fn search(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<(Node, f32)>;
+    /// cosine. All that tie with the last one are included; the order is not defined. An approximate index looks at so many
+    /// `candidates`: it may miss nodes, and gives no more than there are candidates, but a score it returns is exact.
+    fn search(
+        &self,
+        query: &[f32],
+        limit: usize,
+        candidates: usize,
+        allowed: Option<&RoaringTreemap>,
+    ) -> Vec<(Node, f32)>;
 }
 
 /// The dot product, in sixteen sums that the compiler keeps in vector registers. Of unit vectors: the cosine.

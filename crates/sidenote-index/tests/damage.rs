@@ -242,7 +242,7 @@ fn a_newer_schema_is_refused_and_left_alone() {
     fs_err::write(&path, &bytes).unwrap();
     let refused = Index::open(folder.path(), &IndexOptions::default()).unwrap_err();
     assert!(
-        matches!(&refused, IndexError::NewerVersion { found: 99, supported: 7, path: named } if *named == path),
+        matches!(&refused, IndexError::NewerVersion { found: 99, supported: 8, path: named } if *named == path),
         "{refused}"
     );
     assert!(Index::open_existing(folder.path(), &IndexOptions::default()).is_err());

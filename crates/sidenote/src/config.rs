@@ -262,12 +262,19 @@ pub struct Search {
     pub fusion: Fusion,
     /// Weight of the BM25 leg, 0 to 1; the vectors have the rest. 0 or 1 leaves one leg out.
     pub lexical_weight: f32,
+    /// How much more of a word counts where it stands again and again, 0 to 10: `k1` of BM25.
+    pub bm25_k1: f32,
+    /// How much more often a long text has to say a word, 0 to 1: `b` of BM25.
+    pub bm25_b: f32,
     /// How far the vectors look towards what a first ranking finds, 0 to 2; 0 looks for the query alone. Costs a search of the
     /// vectors, some milliseconds.
     pub feedback: f32,
     /// Best hits of a hybrid search that are read again sentence by sentence and put in a better order, 0 to 100; 0 leaves
-    /// the order of fusion. Thirty take about a quarter of a second on two cores.
+    /// the order of fusion.
     pub rerank_depth: usize,
+    /// Most tokens of these hits that are read again, 1 to 1,000,000: what bounds the time it takes, some 150 ms for the default
+    /// on two cores. The best hit is read in any case.
+    pub rerank_tokens: usize,
 }
 
 impl Default for Search {
@@ -278,8 +285,11 @@ impl Default for Search {
             candidates: 200,
             fusion: Fusion::MinMax,
             lexical_weight: 0.5,
+            bm25_k1: 0.9,
+            bm25_b: 0.75,
             feedback: 0.2,
             rerank_depth: 30,
+            rerank_tokens: 6_000,
         }
     }
 }
@@ -396,8 +406,11 @@ impl Config {
         range("search.limit", self.search.limit, 1, 1_000)?;
         range("search.candidates", self.search.candidates, 1, 10_000)?;
         range("search.lexical_weight", self.search.lexical_weight, 0.0, 1.0)?;
+        range("search.bm25_k1", self.search.bm25_k1, 0.0, 10.0)?;
+        range("search.bm25_b", self.search.bm25_b, 0.0, 1.0)?;
         range("search.feedback", self.search.feedback, 0.0, 2.0)?;
         range("search.rerank_depth", self.search.rerank_depth, 0, 100)?;
+        range("search.rerank_tokens", self.search.rerank_tokens, 1, 1_000_000)?;
         range("answer.passages", self.answer.passages, 1, 50)?;
         range("answer.drafts", self.answer.drafts, 1, 2)?;
         range("answer.context_tokens", self.answer.context_tokens, 128, 1 << 20)?;

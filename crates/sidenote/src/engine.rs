@@ -8,7 +8,8 @@ use std::{
 };
 
 use sidenote_index::{
-    ChatId, ChatSummary, CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions, VectorMode,
+    Bm25, ChatId, ChatSummary, CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions,
+    VectorMode,
 };
 use sidenote_model::{
     CancelToken, ChatMessage, CrossEncoder, Embedder, GenerateRequest, Generation, Generator, KeptStates, Sampling,
@@ -525,7 +526,7 @@ impl Engine {
     }
 
     fn index_options(&self) -> IndexOptions {
-        let settings = &self.config().index;
+        let (settings, search) = (&self.config().index, &self.config().search);
         let defaults = IndexOptions::default();
         IndexOptions {
             vector: match settings.vector {
@@ -537,6 +538,7 @@ impl Engine {
             // Whoever asks for segments early gets small ones.
             seal_min_vectors: defaults.seal_min_vectors.min(settings.hnsw_min_vectors),
             ef_search: settings.ef_search,
+            bm25: Bm25 { k1: search.bm25_k1, b: search.bm25_b },
             ..defaults
         }
     }

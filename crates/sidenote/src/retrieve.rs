@@ -1,7 +1,7 @@
 //! A question finds passages: both legs, fused, as hits that know where they stand.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::RangeInclusive,
     time::Instant,
 };
@@ -102,6 +102,8 @@ pub struct Hit {
     pub span: Span,
     /// The stored text under the span.
     pub text: String,
+    /// Tokens of it and of what was embedded before it.
+    pub tokens: usize,
     /// Where in the stored text the sentences stand that match the query best; inside `span`.
     pub snippet: Span,
     /// Header row of the table it continues, when the row is not inside the span.
@@ -157,6 +159,7 @@ impl Hit {
             heading: vec![heading.to_owned()],
             span: Span::new(0, text.len()),
             text: text.to_owned(),
+            tokens: text.split_whitespace().count(),
             snippet: Span::new(0, text.len()),
             table_header: None,
             score: 0.0,
@@ -200,33 +203,29 @@ pub(crate) fn retrieve(
     let rerank_depth = if request.mode == SearchMode::Hybrid && knows_words { settings.rerank_depth } else { 0 };
     let candidates = settings.candidates.max(request.limit).max(rerank_depth);
 
-    let asked = match embedder.filter(|_| request.mode != SearchMode::Lexical) {
-        Some(embedder) if !readable.trim().is_empty() => {
-            let started = Instant::now();
-            let vector = embedder.embed(&[readable])?.pop();
-            let vector = vector.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
-            timings.embed = milliseconds(started);
-            Some((&embedder.info().name, vector))
-        }
-        _ => None,
-    };
-    let dense = match &asked {
-        Some((model, vector)) => {
-            let started = Instant::now();
-            let found = index.search_dense(vector, model, candidates, filter)?;
-            timings.dense = milliseconds(started);
-            found
-        }
-        None => Vec::new(),
-    };
-    let lexical = if request.mode == SearchMode::Dense {
-        Vec::new()
-    } else {
-        let started = Instant::now();
-        let found = index.search_lexical(&request.query, candidates, filter)?;
-        timings.lexical = milliseconds(started);
+    // The words are looked up while the query is embedded and its neighbours are found.
+    let (by_meaning, by_words) = std::thread::scope(|scope| {
+        let words = (request.mode != SearchMode::Dense).then(|| {
+            scope.spawn(|| {
+                let started = Instant::now();
+                let found = index.search_lexical(&request.query, candidates, filter)?;
+                Ok::<_, Error>((found, milliseconds(started)))
+            })
+        });
+        let meaning = embedder
+            .filter(|_| request.mode != SearchMode::Lexical && !readable.trim().is_empty())
+            .map(|embedder| search_by_meaning(index, embedder, readable, candidates, filter, &mut timings))
+            .transpose();
+        let words = words.map(|words| words.join().map_err(|_| Error::Internal("the search by words ended".into()))?);
+        (meaning, words.transpose())
+    });
+    let (vector, dense) = by_meaning?.unzip();
+    let dense = dense.unwrap_or_default();
+    let asked = embedder.map(|embedder| &embedder.info().name).zip(vector);
+    let lexical = by_words?.map_or_else(Vec::new, |(found, took)| {
+        timings.lexical = took;
         found
-    };
+    });
 
     let (lexical_scores, dense_scores) = (scores(&lexical), scores(&dense));
     let (lexical_weight, dense_weight) = match request.mode {
@@ -260,7 +259,7 @@ pub(crate) fn retrieve(
     let mut sentences = Vec::new();
     if let Some(embedder) = embedder.filter(|_| rerank_depth > 0 && !hits.is_empty()) {
         let started = Instant::now();
-        let first = &hits[..hits.len().min(rerank_depth)];
+        let first = &hits[..worth_reading(&hits, rerank_depth, settings.rerank_tokens)];
         let reread = match cross_encoder {
             Some(cross_encoder) => {
                 let texts: Vec<String> = first.iter().map(as_read).collect();
@@ -278,6 +277,35 @@ pub(crate) fn retrieve(
     }
     timings.total = milliseconds(begun);
     Ok(Found { report: SearchReport { query: request.query.clone(), hits, hint: None, timings }, sentences })
+}
+
+/// How many of the first `depth` hits are read again: as many as have so many tokens, and the first in any case.
+fn worth_reading(hits: &[Hit], depth: usize, tokens: usize) -> usize {
+    let mut sum: usize = 0;
+    let fits = |hit: &&Hit| {
+        sum = sum.saturating_add(hit.tokens);
+        sum <= tokens
+    };
+    hits.iter().take(depth).take_while(fits).count().max(1)
+}
+
+/// The query's vector and what is nearest to it.
+fn search_by_meaning(
+    index: &Index,
+    embedder: &dyn Embedder,
+    query: &str,
+    candidates: usize,
+    filter: &Filter,
+    timings: &mut SearchTimings,
+) -> Result<(Vec<f32>, Vec<Scored>), Error> {
+    let started = Instant::now();
+    let vector = embedder.embed(&[query])?.pop();
+    let vector = vector.ok_or_else(|| Error::Internal("the embedder gave no vector".into()))?;
+    timings.embed = milliseconds(started);
+    let started = Instant::now();
+    let found = index.search_dense(&vector, &embedder.info().name, candidates, filter)?;
+    timings.dense = milliseconds(started);
+    Ok((vector, found))
 }
 
 /// Of what is read again, the share that each leg may choose by itself.
@@ -362,20 +390,15 @@ fn hits(
     let cosines: HashMap<ChunkId, f32> = scores(dense).into_iter().collect();
     let query_terms = term_set(query);
 
-    let ids: Vec<ChunkId> = fused.iter().map(|(chunk, _)| *chunk).collect();
-    let mut documents: BTreeMap<DocumentId, Option<Document>> = BTreeMap::new();
-    let mut hits = Vec::with_capacity(ids.len());
-    for stored in index.chunks(&ids)? {
-        let document = match documents.get(&stored.document) {
-            Some(known) => known.clone(),
-            None => {
-                let document = index.document(stored.document)?.map(Document::from);
-                documents.insert(stored.document, document.clone());
-                document
-            }
-        };
+    let chunks = index.chunks(&fused.iter().map(|(chunk, _)| *chunk).collect::<Vec<_>>())?;
+    let ids: BTreeSet<DocumentId> = chunks.iter().map(|chunk| chunk.document).collect();
+    let documents = index.documents_of_ids(&ids.into_iter().collect::<Vec<_>>())?;
+    let documents: HashMap<DocumentId, Document> =
+        documents.into_iter().map(|document| (document.id, Document::from(document))).collect();
+    let mut hits = Vec::with_capacity(chunks.len());
+    for stored in chunks {
         // Removed since the index was asked: it is gone from answers at once.
-        let Some(document) = document else { continue };
+        let Some(document) = documents.get(&stored.document).cloned() else { continue };
         let table_header = table_header(index, &stored)?;
         let snippet = passage::best_window(&stored.text, &query_terms, passage::SNIPPET_BYTES);
         hits.push(Hit {
@@ -389,6 +412,7 @@ fn hits(
             span: stored.span,
             snippet: Span::new(stored.span.start + snippet.start, stored.span.start + snippet.end),
             text: stored.text,
+            tokens: stored.tokens,
             table_header,
             score: fused_scores.get(&stored.id).copied().unwrap_or_default(),
             lexical_rank: lexical_ranks.get(&stored.id).copied(),
@@ -414,6 +438,14 @@ pub(crate) fn milliseconds(since: Instant) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_hits_are_read_again_as_fit() {
+        let hits: Vec<Hit> = [3, 4, 5].map(|words| Hit::sample(1, "Parts", &"word ".repeat(words))).into();
+        for (depth, tokens, expected) in [(3, 12, 3), (3, 11, 2), (2, 100, 2), (3, 1, 1), (3, usize::MAX, 3)] {
+            assert_eq!(worth_reading(&hits, depth, tokens), expected);
+        }
+    }
 
     #[test]
     fn a_place_in_a_sheet_has_its_rows() {

@@ -37,7 +37,7 @@ pub(crate) use rows::{
 };
 
 /// Schema version that this program writes; the number of the last migration.
-pub(crate) const SCHEMA_VERSION: i64 = 7;
+pub(crate) const SCHEMA_VERSION: i64 = 8;
 /// "sidn" in ASCII.
 const APPLICATION_ID: i64 = 1_936_289_390;
 /// Length of a stored piece of text in bytes; the schema documents it.

@@ -24,9 +24,12 @@ impl Reader {
         state(&mut connection).await.map_err(|error| self.error(error))
     }
 
-    pub(crate) async fn model(&self) -> Result<Option<ModelRow>, IndexError> {
+    /// How far everything is, and the model whose vectors answer.
+    pub(crate) async fn state_and_model(&self) -> Result<(State, Option<ModelRow>), IndexError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.error(error))?;
-        model(&mut connection).await.map_err(|error| self.error(error))
+        let state = state(&mut connection).await.map_err(|error| self.error(error))?;
+        let model = model(&mut connection).await.map_err(|error| self.error(error))?;
+        Ok((state, model))
     }
 
     /// Chunks in the order of `ids`, missing ones left out. Their text is compared with its hash: a flipped bit must not
@@ -67,6 +70,16 @@ impl Reader {
             .await
             .map_err(|error| self.error(error))?;
         row.map(|row| stored_document(&row)).transpose().map_err(|error| self.error(error))
+    }
+
+    /// Those of `ids` that are there, in order of id.
+    pub(crate) async fn documents_of_ids(&self, ids: &[DocumentId]) -> Result<Vec<StoredDocument>, IndexError> {
+        let rows = sqlx::query(document_query("WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.id"))
+            .bind(json_ids(ids.iter().map(|id| id.0)))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+        rows.iter().map(stored_document).collect::<Result<_, _>>().map_err(|error| self.error(error))
     }
 
     pub(crate) async fn documents(&self, collection: Option<&str>) -> Result<Vec<StoredDocument>, IndexError> {

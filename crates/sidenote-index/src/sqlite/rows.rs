@@ -13,6 +13,10 @@ use super::{PIECE_BYTES, signed, size, unsigned, vector_of_bytes};
 use crate::check::is_sound;
 use crate::files::path_bytes;
 use crate::types::{ChunkId, DocumentId, Fingerprint, StoredChunk};
+use crate::vector::Node;
+
+/// Chunks read at a time.
+const PAGE_ROWS: i64 = 16_384;
 
 /// The one row that says how far everything is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +47,19 @@ pub(crate) struct SegmentRow {
     pub(crate) vectors: u64,
 }
 
-/// Which vector a chunk has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which vector a chunk has. Ordered as they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ChunkRow {
-    pub(crate) chunk: i64,
-    pub(crate) document: i64,
     pub(crate) embedding: i64,
+    pub(crate) document: i64,
+    pub(crate) chunk: i64,
+}
+
+impl ChunkRow {
+    /// The number of its vector.
+    pub(crate) fn node(&self) -> Node {
+        self.embedding.cast_unsigned()
+    }
 }
 
 /// What the full-text index holds of a document.
@@ -101,19 +112,33 @@ pub(crate) async fn segments(connection: &mut SqliteConnection) -> Result<Vec<Se
     Ok(rows.into_iter().map(|(generation, vectors)| SegmentRow { generation, vectors: unsigned(vectors) }).collect())
 }
 
-/// Chunks above `after`, at most `limit`, in order of id.
-pub(crate) async fn chunk_rows(
-    connection: &mut SqliteConnection,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<ChunkRow>, sqlx::Error> {
-    let rows: Vec<(i64, i64, i64)> =
-        sqlx::query_as("SELECT id, document_id, embedding_id FROM chunks WHERE id > ? ORDER BY id LIMIT ?")
-            .bind(after)
-            .bind(limit)
-            .fetch_all(connection)
-            .await?;
-    Ok(rows.into_iter().map(|(chunk, document, embedding)| ChunkRow { chunk, document, embedding }).collect())
+/// All chunks, in order.
+pub(crate) async fn chunk_rows(connection: &mut SqliteConnection) -> Result<Vec<ChunkRow>, sqlx::Error> {
+    let mut rows: Vec<ChunkRow> = Vec::new();
+    let mut last = ChunkRow { embedding: i64::MIN, document: 0, chunk: 0 };
+    loop {
+        // Many to a row of the result: handing over a row takes ten times as long as finding it.
+        let lists: (String, String, String) = sqlx::query_as(
+            "SELECT json_group_array(embedding_id), json_group_array(document_id), json_group_array(id) FROM \
+             (SELECT embedding_id, document_id, id FROM chunks WHERE (embedding_id, document_id, id) > (?, ?, ?) \
+              ORDER BY embedding_id, document_id, id LIMIT ?)",
+        )
+        .bind(last.embedding)
+        .bind(last.document)
+        .bind(last.chunk)
+        .bind(PAGE_ROWS)
+        .fetch_one(&mut *connection)
+        .await?;
+        let ids =
+            |list: &str| serde_json::from_str::<Vec<i64>>(list).map_err(|error| sqlx::Error::Decode(error.into()));
+        let (embeddings, documents, chunks) = (ids(&lists.0)?, ids(&lists.1)?, ids(&lists.2)?);
+        let places = embeddings.into_iter().zip(documents).zip(chunks);
+        rows.extend(places.map(|((embedding, document), chunk)| ChunkRow { embedding, document, chunk }));
+        match rows.last() {
+            Some(&row) if row > last => last = row,
+            _ => return Ok(rows),
+        }
+    }
 }
 
 /// Chunks that were added or described anew after `sequence` and are still there.
@@ -122,13 +147,13 @@ pub(crate) async fn chunk_rows_changed(
     sequence: i64,
 ) -> Result<Vec<ChunkRow>, sqlx::Error> {
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "SELECT DISTINCT k.id, k.document_id, k.embedding_id FROM changes c JOIN chunks k ON k.id = c.chunk_id \
+        "SELECT DISTINCT k.embedding_id, k.document_id, k.id FROM changes c JOIN chunks k ON k.id = c.chunk_id \
          WHERE c.sequence > ? ORDER BY k.id",
     )
     .bind(sequence)
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|(chunk, document, embedding)| ChunkRow { chunk, document, embedding }).collect())
+    Ok(rows.into_iter().map(|(embedding, document, chunk)| ChunkRow { embedding, document, chunk }).collect())
 }
 
 /// Chunks that were removed after `sequence`.

@@ -1,15 +1,13 @@
-//! A query's words become a query of tantivy's: any of them, in any place, in every language of the index.
+//! A query's words become terms of the index: any of them, in any place, in every language of the index.
 
 use std::collections::{BTreeMap, HashMap};
 
-use tantivy::query::{
-    AllQuery, Bm25StatisticsProvider, BooleanQuery, BoostQuery, EmptyQuery, FuzzyTermQuery, Occur, PhraseQuery, Query,
-    TermQuery,
-};
+use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, FuzzyTermQuery, Occur, PhraseQuery, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, TantivyError, Term};
 
 use super::analysers::{LANGUAGE_MARK, QueryWords, Tongue, phrase};
+use super::score::Clause;
 use super::{Fields, LexicalWeights};
 use crate::types::Held;
 
@@ -23,108 +21,45 @@ const TYPO_WEIGHT: f32 = 0.5;
 const MAX_TYPOS: usize = 16;
 const MAX_MEANT: usize = 4;
 
-/// A query, ready to be asked.
-pub(super) struct LexicalQuery<'a> {
-    pub(super) query: Box<dyn Query>,
-    /// Its words in the texts of chunks, each as every language reads it.
-    pub(super) words: Vec<Vec<Term>>,
-    pub(super) statistics: Statistics<'a>,
-}
-
-/// Counts of the index, with one difference: a word is as frequent as all of its readings together. A document that was taken
-/// to be of a language nobody else writes would hold nothing but rare words.
-pub(super) struct Statistics<'a> {
-    searcher: &'a Searcher,
-    shared: HashMap<Term, u64>,
-}
-
-impl Bm25StatisticsProvider for Statistics<'_> {
-    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        self.searcher.total_num_tokens(field)
+/// What any chunk is asked for that holds one of the query's words; empty where the index holds none of them.
+pub(super) fn clauses(
+    query: &str,
+    searcher: &Searcher,
+    fields: &Fields,
+    weights: &LexicalWeights,
+) -> Result<Vec<Clause>, TantivyError> {
+    let read = QueryWords::of(readable(query), &tongues(searcher, fields.language)?);
+    let mut clauses = Vec::new();
+    // Says whether any chunk has the word there.
+    let mut ask = |field: Field, readings: &[String], weight: f32, in_document: f32| -> Result<bool, TantivyError> {
+        let readings: Vec<Term> = readings.iter().map(|text| Term::from_field_text(field, text)).collect();
+        let mut is_there = false;
+        for term in &readings {
+            is_there |= searcher.doc_freq(term)? > 0;
+        }
+        if is_there && weight > 0.0 {
+            clauses.push(Clause { field, readings, weight, in_document });
+        }
+        Ok(is_there)
+    };
+    for term in &read.exact {
+        let weight = if read.is_all_stop_words { 1.0 } else { weights.exact };
+        ask(fields.exact, std::slice::from_ref(term), weight, 0.0)?;
     }
-
-    fn total_num_docs(&self) -> tantivy::Result<u64> {
-        self.searcher.total_num_docs()
+    let mut is_any_there = false;
+    for word in &read.words {
+        is_any_there |= ask(fields.body, word, weights.body, weights.document)?;
+        is_any_there |= ask(fields.title, word, weights.title, 0.0)?;
+        is_any_there |= ask(fields.heading, word, weights.heading, 0.0)?;
     }
-
-    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
-        match self.shared.get(term) {
-            Some(count) => Ok(*count),
-            None => Bm25StatisticsProvider::doc_freq(self.searcher, term),
-        }
-    }
-}
-
-impl<'a> LexicalQuery<'a> {
-    /// A query that matches any of the words, or everything with `all`, what has none of the words with a score of 0. `None`
-    /// where there is nothing to match.
-    pub(super) fn any_of(
-        query: &str,
-        all: bool,
-        searcher: &'a Searcher,
-        fields: &Fields,
-        weights: &LexicalWeights,
-    ) -> Result<Option<Self>, TantivyError> {
-        let read = QueryWords::of(readable(query), &tongues(searcher, fields.language)?);
-        let mut built = Building { searcher, clauses: Vec::new(), shared: HashMap::new() };
-        for term in &read.exact {
-            let weight = if read.is_all_stop_words { 1.0 } else { weights.exact };
-            built.add(Term::from_field_text(fields.exact, term), weight);
-        }
-        let places = [(fields.body, weights.body), (fields.title, weights.title), (fields.heading, weights.heading)];
-        let mut words = read.words;
-        let mut found = 0;
-        for word in &words {
-            for (field, weight) in places {
-                found += built.add_readings(field, word, weight)?;
-            }
-        }
-        if found == 0 {
-            // Only then: a word that the documents do not have is mostly no slip.
-            for word in words.iter_mut().take(MAX_TYPOS) {
-                *word = meant(word, searcher, fields.body)?;
-                built.add_readings(fields.body, word, TYPO_WEIGHT * weights.body)?;
-            }
-        }
-        let term = |text: &String| Term::from_field_text(fields.body, text);
-        let words = words.iter().map(|word| word.iter().map(term).collect()).collect();
-        let Building { mut clauses, shared, .. } = built;
-        if all {
-            clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(AllQuery), 0.0))));
-        }
-        let query = (!clauses.is_empty()).then(|| Box::new(BooleanQuery::new(clauses)));
-        Ok(query.map(|query| Self { query, words, statistics: Statistics { searcher, shared } }))
-    }
-}
-
-/// A query in the making.
-struct Building<'a> {
-    searcher: &'a Searcher,
-    clauses: Vec<(Occur, Box<dyn Query>)>,
-    shared: HashMap<Term, u64>,
-}
-
-impl Building<'_> {
-    fn add(&mut self, term: Term, weight: f32) {
-        if weight > 0.0 {
-            let query = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
-            self.clauses.push((Occur::Should, Box::new(BoostQuery::new(query, weight))));
+    if !is_any_there {
+        // Only then: a word that the documents do not have is mostly no slip.
+        for word in read.words.iter().take(MAX_TYPOS) {
+            let meant = meant(word, searcher, fields.body)?;
+            ask(fields.body, &meant, TYPO_WEIGHT * weights.body, TYPO_WEIGHT * weights.document)?;
         }
     }
-
-    /// Adds what the languages make of a word; says in how many chunks it is.
-    fn add_readings(&mut self, field: Field, word: &[String], weight: f32) -> Result<u64, TantivyError> {
-        let terms: Vec<Term> = word.iter().map(|text| Term::from_field_text(field, text)).collect();
-        let mut having = 0;
-        for term in &terms {
-            having += Bm25StatisticsProvider::doc_freq(self.searcher, term)?;
-        }
-        for term in terms {
-            self.shared.insert(term.clone(), having);
-            self.add(term, weight);
-        }
-        Ok(having)
-    }
+    Ok(clauses)
 }
 
 /// The words of the index that a word may have meant: those one letter off, in the same language.
