@@ -27,6 +27,7 @@ mod corpus;
 #[allow(dead_code, reason = "each program uses some of it")]
 #[path = "support/machine.rs"]
 mod machine;
+#[allow(dead_code, reason = "each program uses some of it")]
 #[path = "support/memory.rs"]
 mod memory;
 

@@ -68,6 +68,10 @@ fn a_conversation_is_followed_and_its_notes_are_numbered_through() {
         let numbers = numbers(conversation);
         assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     }
+    sandbox.set("SIDENOTE_ANSWER_REWRITE", "false");
+    let run = sandbox.run_with_input(["chat", "--json"], &format!("{}\nWhy?\n", QUESTIONS[0]));
+    let second: Value = serde_json::from_str(run.stdout.lines().nth(1).unwrap()).unwrap();
+    assert!(second["standalone"].is_null(), "{second:#}");
 
     let lines = format!("{}\n/sources\n/open 1\n/open 99\n/quit\nnever asked\n", QUESTIONS[0]);
     let run = sandbox.run_with_input(["chat"], &lines);

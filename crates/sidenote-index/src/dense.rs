@@ -20,9 +20,10 @@ use crate::vector::{Node, VectorIndex, keep_best, sort_best_first};
 
 /// Fewer segments are not worth the handing over to other threads.
 const SEGMENTS_FOR_THREADS: usize = 4;
-/// Candidates of a first look at one segment of several: so many times its share of what is wanted, and so many at the least.
+/// Candidates of a first look at one segment of several: so many times its share of what is wanted.
 const FIRST_LOOK: usize = 3;
-const MIN_FIRST_LOOK: usize = 64;
+/// From so many segments on two thirds of the usual candidates are enough in each.
+const MANY_SEGMENTS: usize = 8;
 /// A segment is looked at again where one in so many of those candidates is among the best of all.
 const ENOUGH: usize = 4;
 
@@ -215,52 +216,33 @@ impl DenseView {
     }
 
     /// The nearest nodes of the tail and of all segments, each once.
-    ///
-    /// A segment holds few of them where there are many segments, and a narrow look finds these; it is looked at again only
-    /// where so many of what it found are among the best of all that there may be more.
     fn nearest(&self, query: &[f32], limit: usize, allowed: Option<&RoaringTreemap>) -> Vec<(Node, f32)> {
-        let tail = self.tail.search(query, limit, limit, allowed);
+        let segments: Vec<&Segment> = self.segments.values().collect();
         let whole = self.ef_search.max(limit);
-        let narrow = (FIRST_LOOK.saturating_mul(limit) / self.segments.len().max(1)).max(MIN_FIRST_LOOK);
-        let is_divided = self.segments.len() > 1 && narrow < whole;
-        let first = if is_divided { narrow } else { whole };
-        let mut looks =
-            self.look(self.segments.values().map(|segment| (segment, first)).collect(), query, limit, allowed);
-        if is_divided {
-            let mut best = [&tail[..], &looks.concat()[..]].concat();
+        // A segment holds few of them where there are many segments, and a narrow look finds these.
+        let usual = if segments.len() < MANY_SEGMENTS { self.ef_search } else { self.ef_search * 2 / 3 };
+        let first = FIRST_LOOK.saturating_mul(limit.div_ceil(segments.len().max(1))).max(usual).min(whole);
+        let mut looks = vec![self.tail.search(query, limit, limit, allowed)];
+        looks.extend(look(&segments, first, query, limit, allowed));
+        if first < whole {
+            let mut best = looks.concat();
             keep_best(&mut best, limit);
             let least = best.iter().map(|(_, score)| *score).fold(f32::INFINITY, f32::min);
-            let has_many = |found: &[(Node, f32)]| {
-                found.iter().filter(|(_, score)| *score >= least).count() * ENOUGH > first || best.len() < limit
+            // Where so many of what was found are among the best of all, there may be more of them.
+            let may_hold_more = |found: &[(Node, f32)]| {
+                best.len() < limit || found.iter().filter(|(_, score)| *score >= least).count() * ENOUGH > first
             };
-            let again = (0..looks.len()).filter(|place| has_many(&looks[*place])).collect::<Vec<_>>();
-            let segments: Vec<&Segment> = self.segments.values().collect();
-            let wide = self.look(again.iter().map(|place| (segments[*place], whole)).collect(), query, limit, allowed);
-            for (place, found) in again.into_iter().zip(wide) {
-                looks[place] = found;
+            let again: Vec<usize> = (0..segments.len()).filter(|place| may_hold_more(&looks[place + 1])).collect();
+            let wide: Vec<&Segment> = again.iter().map(|place| segments[*place]).collect();
+            for (place, found) in again.into_iter().zip(look(&wide, whole, query, limit, allowed)) {
+                looks[place + 1] = found;
             }
         }
-        let mut found = [tail, looks.concat()].concat();
+        let mut found = looks.concat();
         found.sort_unstable_by_key(|(node, _)| *node);
         found.dedup_by_key(|(node, _)| *node);
         keep_best(&mut found, limit);
         found
-    }
-
-    /// Searches segments, each with so many candidates.
-    fn look(
-        &self,
-        segments: Vec<(&Segment, usize)>,
-        query: &[f32],
-        limit: usize,
-        allowed: Option<&RoaringTreemap>,
-    ) -> Vec<Vec<(Node, f32)>> {
-        let search = |(segment, ef): (&Segment, usize)| segment.search(query, limit, ef, allowed);
-        if segments.len() < SEGMENTS_FOR_THREADS {
-            segments.into_iter().map(search).collect()
-        } else {
-            segments.into_par_iter().map(search).collect()
-        }
     }
 
     /// The best chunks for a unit vector, best first, ties by chunk id.
@@ -281,5 +263,21 @@ impl DenseView {
         sort_best_first(&mut hits);
         hits.truncate(limit);
         hits
+    }
+}
+
+/// Searches segments, each with so many candidates.
+fn look(
+    segments: &[&Segment],
+    candidates: usize,
+    query: &[f32],
+    limit: usize,
+    allowed: Option<&RoaringTreemap>,
+) -> Vec<Vec<(Node, f32)>> {
+    let search = |segment: &&Segment| segment.search(query, limit, candidates, allowed);
+    if segments.len() < SEGMENTS_FOR_THREADS {
+        segments.iter().map(search).collect()
+    } else {
+        segments.par_iter().map(search).collect()
     }
 }

@@ -71,14 +71,20 @@ impl Question<'_> {
     /// Answers it.
     pub(crate) fn answer(&self, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Answer, Error> {
         let mut answer = self.blank();
-        let request = self.request;
-        answer.standalone = follow_up::stand_alone(&request.question, &request.earlier, self.generator, self.cancel)?;
-        self.stop_if_cancelled()?;
+        let (request, settings) = (self.request, &self.config.answer);
+        if settings.rewrite {
+            answer.standalone =
+                follow_up::stand_alone(&request.question, &request.earlier, self.generator, self.cancel)?;
+            self.stop_if_cancelled()?;
+        }
         if let Some(standalone) = &answer.standalone {
             on_event(AskEvent::Understood(standalone));
         }
         let question = answer.standalone.as_ref().unwrap_or(&request.question);
-        let parts = parts::split(question, self.generator, self.cancel)?;
+        let parts = match settings.parts {
+            true => parts::split(question, self.generator, self.cancel)?,
+            false => vec![Part::whole(question)],
+        };
         self.stop_if_cancelled()?;
         let mut outcomes = Vec::with_capacity(parts.len());
         for part in &parts {
@@ -513,7 +519,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{Engine, IngestRequest, Isolation};
 
-    const HANDBOOK: &str = "# Handbook\n\n## Travel\n\nThe finance director approves travel expenses. They are paid within a \
+    pub(crate) const HANDBOOK: &str = "# Handbook\n\n## Travel\n\nThe finance director approves travel expenses. They are paid within a \
                             week.\n\n## Depot\n\nThe rent of the depot is 52,800 pounds a year.\n\n## Works\n\nThe rent of the \
                             works is 186,000 pounds a year.\n\n## Report\n\nThe works report was written by Ruth \
                             Penhale.\n\n## Telephone\n\nRuth Penhale has the extension 344.\n\n## Prices\n\nThe price \
@@ -627,17 +633,16 @@ pub(crate) mod tests {
 
     #[test]
     fn a_question_for_two_things_gets_two_sentences_with_two_notes() {
-        let (answer, _) = ask(
-            "What is the rent of the depot and of the works?",
-            &[
-                (
-                    "user: What is the rent of the depot and of the works?",
-                    "What is the rent of the depot?\nWhat is the rent of the works?",
-                ),
-                ("Question: What is the rent of the depot?", "52,800 pounds a year"),
-                ("Question: What is the rent of the works?", "186,000 pounds a year"),
-            ],
-        );
+        const QUESTION: &str = "What is the rent of the depot and of the works?";
+        const SCRIPT: &[(&str, &str)] = &[
+            (
+                "user: What is the rent of the depot and of the works?",
+                "What is the rent of the depot?\nWhat is the rent of the works?",
+            ),
+            ("Question: What is the rent of the depot?", "52,800 pounds a year"),
+            ("Question: What is the rent of the works?", "186,000 pounds a year"),
+        ];
+        let (answer, _) = ask(QUESTION, SCRIPT);
         assert_eq!(
             answer.answer,
             "The rent of the depot is 52,800 pounds a year. [1] The rent of the works is 186,000 pounds a year. [2]"
@@ -645,6 +650,13 @@ pub(crate) mod tests {
         assert_eq!(answer.citations.len(), 2);
         let chunks: BTreeSet<_> = answer.passages.iter().map(|hit| hit.chunk).collect();
         assert_eq!(chunks.len(), answer.passages.len(), "each passage once");
+
+        let in_one = |config: &mut Config| {
+            config.answer.min_confidence = 0.0;
+            config.answer.parts = false;
+        };
+        let (answer, _) = ask_of(&[("handbook.md", HANDBOOK)], in_one, QUESTION, SCRIPT);
+        assert_eq!(answer.citations.len(), 1, "{}", answer.answer);
     }
 
     #[test]

@@ -289,7 +289,7 @@ impl Default for Search {
             bm25_b: 0.75,
             feedback: 0.2,
             rerank_depth: 30,
-            rerank_tokens: 6_000,
+            rerank_tokens: 5_000,
         }
     }
 }
@@ -305,6 +305,16 @@ pub struct Answering {
     /// Drafts the language model writes of an answer, 1 or 2: a second one, with the question put another way, takes about a
     /// third longer and errs less.
     pub drafts: usize,
+    /// Whether a question that leans on what was said before is put so that it stands alone; takes some seconds.
+    pub rewrite: bool,
+    /// Whether a question that asks two things is answered in two parts.
+    pub parts: bool,
+    /// Whether a question that describes what it does not name is answered in two steps, where it has no sure answer at once. Takes
+    /// as long as two questions.
+    pub steps: bool,
+    /// Whether a question without a sure answer is put in the other languages of the documents too. Takes as long as a question for
+    /// each, two at the most.
+    pub other_languages: bool,
     /// Most tokens of an answer, 8 to 4,096.
     pub max_tokens: usize,
     /// Confidence under which the answer is "the documents do not say", 0 to 1.
@@ -321,6 +331,10 @@ impl Default for Answering {
             passages: 10,
             context_tokens: 320,
             drafts: 2,
+            rewrite: true,
+            parts: true,
+            steps: true,
+            other_languages: true,
             max_tokens: 160,
             min_confidence: 0.25,
             temperature: 0.0,

@@ -34,7 +34,11 @@ impl Question<'_> {
         answer: &mut Answer,
         on_event: &mut Listener<'_>,
     ) -> Result<Option<Outcome>, Error> {
-        let steps = steps::take_apart(&part.question, self.generator, self.cancel)?;
+        let settings = &self.config.answer;
+        let steps = match settings.steps {
+            true => steps::take_apart(&part.question, self.generator, self.cancel)?,
+            false => None,
+        };
         self.stop_if_cancelled()?;
         if let Some(steps) = steps {
             let outcome =
@@ -43,7 +47,8 @@ impl Question<'_> {
                 return Ok(outcome);
             }
         }
-        for language in self.other_languages(&part.question)? {
+        let languages = if settings.other_languages { self.other_languages(&part.question)? } else { Vec::new() };
+        for language in languages {
             let outcome = attempt(reading, answer, on_event, |answer, on_event| {
                 self.answer_in_language(part, &language, answer, on_event)
             })?;
@@ -157,7 +162,7 @@ fn attempt(
 
 #[cfg(test)]
 mod tests {
-    use crate::ask::tests::{ask_above, ask_of};
+    use crate::ask::tests::{HANDBOOK, ask_above, ask_of};
 
     #[test]
     fn a_question_that_describes_a_name_is_answered_in_two_steps() {
@@ -180,6 +185,9 @@ mod tests {
         // The script drafts nothing for the question itself; the drafts of the steps are nobody's business.
         let expected = [first, second].map(|sentence| format!("sentence {}", sentence.text));
         assert_eq!(events, [&expected[..], &["final".to_owned()]].concat());
+
+        let at_once = |config: &mut crate::Config| config.answer.steps = false;
+        assert!(!ask_of(&[("handbook.md", HANDBOOK)], at_once, question, SCRIPT).0.answered);
 
         // What the question names besides has to be known too.
         let elsewhere = "Which extension in Lisbon has the author of the works report?";
@@ -209,20 +217,23 @@ mod tests {
             ("Siebe werden", "Die Siebe werden von Jochen Albers gereinigt."),
         ];
         let files = [("pumps.md", PUMPS), ("wartung.md", PUMPEN)];
-        let ask = |files: &[(&str, &str)]| {
+        let ask = |files: &[(&str, &str)], other_languages: bool| {
             let configure = |config: &mut crate::Config| {
                 config.answer.min_confidence = 0.0;
                 config.answer.passages = 1;
+                config.answer.other_languages = other_languages;
             };
             ask_of(files, configure, "Who cleans the filters of the pumps in the basement?", SCRIPT)
         };
-        let (answer, events) = ask(&files);
+        let (answer, events) = ask(&files, true);
         let statement = "Die Siebe werden an jedem ersten Montag des Monats von Jochen Albers gereinigt und geprüft.";
         assert_eq!(answer.answer, format!("{statement} [1]"), "{events:?}");
         assert_eq!(events, [format!("sentence {statement}"), "final".to_owned()]);
         assert_eq!(answer.passages.len(), 2, "what was read at first was looked at, too");
 
-        let (answer, _) = ask(&files[..1]);
-        assert_eq!(answer.citations[0].quote, "All pumps of the works are blue, those of the depot are green.");
+        for (files, other_languages) in [(&files[..1], true), (&files, false)] {
+            let (answer, _) = ask(files, other_languages);
+            assert_eq!(answer.citations[0].quote, "All pumps of the works are blue, those of the depot are green.");
+        }
     }
 }
