@@ -203,29 +203,23 @@ pub(crate) fn retrieve(
     let rerank_depth = if request.mode == SearchMode::Hybrid && knows_words { settings.rerank_depth } else { 0 };
     let candidates = settings.candidates.max(request.limit).max(rerank_depth);
 
-    // The words are looked up while the query is embedded and its neighbours are found.
-    let (by_meaning, by_words) = std::thread::scope(|scope| {
-        let words = (request.mode != SearchMode::Dense).then(|| {
-            scope.spawn(|| {
-                let started = Instant::now();
-                let found = index.search_lexical(&request.query, candidates, filter)?;
-                Ok::<_, Error>((found, milliseconds(started)))
-            })
-        });
-        let meaning = embedder
-            .filter(|_| request.mode != SearchMode::Lexical && !readable.trim().is_empty())
-            .map(|embedder| search_by_meaning(index, embedder, readable, candidates, filter, &mut timings))
-            .transpose();
-        let words = words.map(|words| words.join().map_err(|_| Error::Internal("the search by words ended".into()))?);
-        (meaning, words.transpose())
-    });
-    let (vector, dense) = by_meaning?.unzip();
-    let dense = dense.unwrap_or_default();
-    let asked = embedder.map(|embedder| &embedder.info().name).zip(vector);
-    let lexical = by_words?.map_or_else(Vec::new, |(found, took)| {
-        timings.lexical = took;
-        found
-    });
+    let by_words = || {
+        let started = Instant::now();
+        let found = match request.mode {
+            SearchMode::Hybrid | SearchMode::Lexical => index.search_lexical(&request.query, candidates, filter)?,
+            SearchMode::Dense => Vec::new(),
+        };
+        Ok::<_, Error>((found, milliseconds(started)))
+    };
+    let by_meaning = || {
+        let asked = embedder.filter(|_| request.mode != SearchMode::Lexical && !readable.trim().is_empty());
+        asked.map(|embedder| search_by_meaning(index, embedder, readable, candidates, filter, &mut timings)).transpose()
+    };
+    let (words, meaning) = side_by_side(by_words, by_meaning)?;
+    let (lexical, lexical_ms) = words?;
+    let (vector, dense) = meaning?.unzip();
+    let (asked, dense) = (embedder.map(|embedder| &embedder.info().name).zip(vector), dense.unwrap_or_default());
+    timings.lexical = lexical_ms;
 
     let (lexical_scores, dense_scores) = (scores(&lexical), scores(&dense));
     let (lexical_weight, dense_weight) = match request.mode {
@@ -287,6 +281,18 @@ fn worth_reading(hits: &[Hit], depth: usize, tokens: usize) -> usize {
         sum <= tokens
     };
     hits.iter().take(depth).take_while(fits).count().max(1)
+}
+
+/// Does one on another thread, where there is one to be had.
+fn side_by_side<A: Send, B>(other: impl Fn() -> A + Sync, this: impl FnOnce() -> B) -> Result<(A, B), Error> {
+    std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, &other) {
+        Ok(running) => {
+            let this = this();
+            let other = running.join().map_err(|_| Error::Internal("a search ended before its time".into()))?;
+            Ok((other, this))
+        }
+        Err(_) => Ok((other(), this())),
+    })
 }
 
 /// The query's vector and what is nearest to it.

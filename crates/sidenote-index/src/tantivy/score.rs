@@ -322,8 +322,11 @@ mod tests {
     const REMOVED: u64 = 2;
     const REMOVED_CHUNK: u64 = 33;
 
-    /// Chunks spread over several segments, some removed; those that are left, each with its number and its document.
-    fn index() -> (Searcher, Field, Vec<(u64, u64, Vec<&'static str>)>) {
+    /// A chunk's number, its document's, and its words.
+    type Known = (u64, u64, Vec<&'static str>);
+
+    /// Chunks spread over several segments, some removed; those that are left.
+    fn index() -> (Searcher, Field, Vec<Known>) {
         let mut builder = Schema::builder();
         let (chunk, document) =
             (builder.add_u64_field("chunk", INDEXED | FAST), builder.add_u64_field("document", INDEXED | FAST));
