@@ -6,9 +6,9 @@ The files are those of a data folder's sealed segments: vectors of text. 200 of 
 links and 128 candidates, in one thread, and answer one query after the other with 10 neighbours. hnswlib, faiss and usearch search a
 bare index; lancedb its table on the disk, by numbers of 8 bits, and compares twice as many as asked for again in full.
 sidenote's time has everything that a search by vector does, the look whether the database has changed included, and two threads.
-Memory is what opening and searching add, for sidenote all of the process. Recall is measured against comparing every vector. Building ends with the index on the disk. Where `--count` asks for more vectors than
-there are, the others are neighbours of these, which sidenote's side makes and the peers then do without: only sidenote is
-measured.
+Memory is what opening and searching add, for sidenote all of the process. Recall is measured against comparing every vector.
+Building ends with the index on the disk. Where `--count` asks for more vectors than there are, the others are neighbours of
+these, which sidenote's side makes and the peers then do without: only sidenote is measured.
 """
 
 import argparse

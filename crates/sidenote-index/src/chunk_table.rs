@@ -15,11 +15,16 @@ pub(crate) struct ChunkTable {
 
 impl ChunkTable {
     /// Of rows in any order.
-    pub(crate) fn of(mut rows: Vec<ChunkRow>) -> Self {
-        // What the database gives in order costs one look at each.
-        rows.sort();
-        rows.dedup();
-        Self { rows }
+    pub(crate) fn of(rows: Vec<ChunkRow>) -> Self {
+        let mut table = Self { rows };
+        table.put_in_order();
+        table
+    }
+
+    fn put_in_order(&mut self) {
+        // What is in order already, as the database gives it, costs one look at each.
+        self.rows.sort();
+        self.rows.dedup();
     }
 
     pub(crate) fn rows(&self) -> &[ChunkRow] {
@@ -48,8 +53,8 @@ impl ChunkTable {
             }
             !goes
         });
-        let rows = std::mem::take(&mut self.rows);
-        *self = Self::of([rows, into].concat());
+        self.rows.extend(into);
+        self.put_in_order();
         left.dedup();
         left.retain(|node| self.with(*node).is_empty());
         left

@@ -93,17 +93,20 @@ impl DenseView {
             };
             let changed = if fresh {
                 view.chunks = ChunkTable::of(sqlite::chunk_rows(&mut snapshot).await?);
-                None
+                Vec::new()
             } else if view.sequence < state.sequence {
-                Some(view.read_changed_chunks(&mut snapshot).await?)
+                view.read_changed_chunks(&mut snapshot).await?
             } else {
-                Some(Vec::new())
+                Vec::new()
             };
-            let reload = fresh || view.segments_generation != state.segments_generation;
-            if reload {
-                view.load_segments(&mut snapshot, layout, model, ef_search).await?;
-            }
-            view.load_tail(&mut snapshot, if reload { None } else { changed }).await?;
+            let missing = if fresh || view.segments_generation != state.segments_generation {
+                let in_use = view.chunks.nodes();
+                view.load_segments(&mut snapshot, layout, model, ef_search, &in_use).await?;
+                view.drop_sealed(in_use)
+            } else {
+                view.held_nowhere(changed)
+            };
+            view.load_tail(&mut snapshot, missing).await?;
             view.sequence = state.sequence;
             view.segments_generation = state.segments_generation;
             Ok(Ok(view))
@@ -148,6 +151,7 @@ impl DenseView {
         layout: &Layout,
         model: &ModelRow,
         ef_search: Option<usize>,
+        in_use: &RoaringTreemap,
     ) -> Result<(), sqlx::Error> {
         // Without it, segments are not used and everything is compared.
         let Some(ef_search) = ef_search else { return Ok(()) };
@@ -156,7 +160,6 @@ impl DenseView {
         let wanted: HashSet<i64> = listed.iter().map(|row| row.generation).collect();
         self.segments.retain(|generation, _| wanted.contains(generation));
         self.broken.retain(|generation| wanted.contains(generation));
-        let in_use = self.chunks.nodes();
         let new: Vec<i64> = listed
             .into_iter()
             .map(|row| row.generation)
@@ -165,7 +168,7 @@ impl DenseView {
         let open = |generation| {
             let opened = Segment::open(&layout.segment(generation), &self.uuid, model, generation);
             let kept = opened.map(|mut segment| {
-                segment.keep_only(&in_use);
+                segment.keep_only(in_use);
                 segment
             });
             (generation, kept)
@@ -184,28 +187,28 @@ impl DenseView {
         Ok(())
     }
 
-    /// Reads the vectors that are in use and held nowhere; `among` names the only ones that can be.
+    /// Takes out of the tail what is in a segment now; returns those of the nodes in use that are held nowhere.
+    fn drop_sealed(&mut self, in_use: RoaringTreemap) -> RoaringTreemap {
+        let sealed: RoaringTreemap =
+            self.segments.values().flat_map(|segment| segment.nodes().iter().copied()).collect();
+        let twice: Vec<Node> = self.tail.nodes().iter().copied().filter(|node| sealed.contains(*node)).collect();
+        twice.into_iter().for_each(|node| self.tail.remove(node));
+        let tail: RoaringTreemap = self.tail.nodes().iter().copied().collect();
+        in_use - sealed - tail
+    }
+
+    /// Those of a few nodes that are in use and held nowhere.
+    fn held_nowhere(&self, nodes: Vec<Node>) -> RoaringTreemap {
+        let is_held = |node| self.tail.contains(node) || self.segments.values().any(|segment| segment.contains(node));
+        nodes.into_iter().filter(|node| !self.chunks.with(*node).is_empty() && !is_held(*node)).collect()
+    }
+
+    /// Reads vectors into the tail.
     async fn load_tail(
         &mut self,
         connection: &mut SqliteConnection,
-        among: Option<Vec<Node>>,
+        missing: RoaringTreemap,
     ) -> Result<(), sqlx::Error> {
-        let missing: RoaringTreemap = match among {
-            Some(nodes) => {
-                let is_held =
-                    |node: Node| self.tail.contains(node) || self.segments.values().any(|held| held.contains(node));
-                nodes.into_iter().filter(|node| !self.chunks.with(*node).is_empty() && !is_held(*node)).collect()
-            }
-            None => {
-                let sealed: RoaringTreemap =
-                    self.segments.values().flat_map(|segment| segment.nodes().iter().copied()).collect();
-                let twice: Vec<Node> =
-                    self.tail.nodes().iter().copied().filter(|node| sealed.contains(*node)).collect();
-                twice.into_iter().for_each(|node| self.tail.remove(node));
-                let tail: RoaringTreemap = self.tail.nodes().iter().copied().collect();
-                self.chunks.nodes() - sealed - tail
-            }
-        };
         let missing: Vec<i64> = missing.into_iter().map(Node::cast_signed).collect();
         for some in missing.chunks(4096) {
             for (node, vector) in sqlite::vectors(&mut *connection, some).await? {

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::vector::dot;
+use crate::vector::{Ranked, dot};
 
 /// Layers of a graph at the most; hnsw_rs fixes it.
 pub(crate) const MAX_LAYERS: usize = 16;
@@ -48,32 +48,8 @@ pub(crate) struct Graph<'a> {
     dimensions: usize,
 }
 
-/// A point that was come across, better ones greater.
-#[derive(Clone, Copy)]
-struct Near {
-    score: f32,
-    number: u32,
-}
-
-impl Ord for Near {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.score.total_cmp(&other.score).then(other.number.cmp(&self.number))
-    }
-}
-
-impl PartialOrd for Near {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Near {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Near {}
+/// A point that was come across, by its number.
+type Near = Ranked<u32>;
 
 impl<'a> Graph<'a> {
     /// The graph of `count` vectors; `None` where these are no links of so many. Lists are believed when they are followed:
@@ -118,11 +94,11 @@ impl<'a> Graph<'a> {
         for layer in layers {
             ahead = self.walk(query, layer, ahead, UPPER_BEAM, |_| true);
         }
-        self.walk(query, 0, ahead, ef, passes).into_iter().map(|near| (near.number, near.score)).collect()
+        self.walk(query, 0, ahead, ef, passes).into_iter().map(|near| (near.id, near.score)).collect()
     }
 
     fn near(&self, query: &[f32], number: u32) -> Option<Near> {
-        self.score(query, number).map(|score| Near { score, number })
+        self.score(query, number).map(|score| Near { score, id: number })
     }
 
     /// The `ef` best that pass, in no order, of those that links of a layer lead to from the points `ahead`.
@@ -146,8 +122,8 @@ impl<'a> Graph<'a> {
         let mut found: BinaryHeap<Reverse<Near>> = BinaryHeap::new();
         let mut ahead: BinaryHeap<Near> = ahead.into();
         for near in &ahead {
-            see(near.number);
-            if passes(near.number) {
+            see(near.id);
+            if passes(near.id) {
                 found.push(Reverse(*near));
             }
         }
@@ -161,14 +137,14 @@ impl<'a> Graph<'a> {
         while let Some(at) = ahead.pop().filter(|at| !is_beaten(&found, *at)) {
             // All that are new are compared first: their numbers come from memory side by side.
             reached.clear();
-            let new = self.links(at.number, layer).iter().filter(|number| see(**number));
+            let new = self.links(at.id, layer).iter().filter(|number| see(**number));
             reached.extend(new.filter_map(|number| self.near(query, *number)));
             for &next in &reached {
                 if is_beaten(&found, next) {
                     continue;
                 }
                 ahead.push(next);
-                if passes(next.number) {
+                if passes(next.id) {
                     found.push(Reverse(next));
                     if found.len() > ef {
                         found.pop();

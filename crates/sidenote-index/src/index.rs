@@ -270,11 +270,11 @@ impl Index {
         if sequence < state.sequence {
             let reader = self.inner.reader.clone();
             let chunks = self.inner.sqlite.wait(async move { reader.removed_after(sequence).await })?;
-            removed = chunks.into_iter().map(i64::cast_unsigned).collect();
+            removed = chunks.into_iter().map(ChunkId).collect();
         }
-        let ranking = (&self.inner.options.lexical_weights, self.inner.options.bm25);
+        let options = &self.inner.options;
         lexical
-            .search(query, limit, ranking, &allowed, &removed)
+            .search(query, limit, &options.lexical_weights, options.bm25, &allowed, &removed)
             .map_err(|failure| failure.into_error(lexical.folder()))
     }
 
@@ -448,7 +448,8 @@ impl Inner {
     }
 
     pub(crate) fn model(&self) -> Result<Option<ModelRow>, IndexError> {
-        Ok(self.state_and_model()?.1)
+        let reader = self.reader.clone();
+        self.sqlite.wait(async move { reader.model().await })
     }
 
     /// Both in one go: asking the database takes as long as a search of a small index.

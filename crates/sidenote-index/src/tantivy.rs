@@ -30,7 +30,7 @@ use tantivy::{Index, IndexReader, ReloadPolicy, SegmentReader, TantivyDocument, 
 use crate::analysis::ANALYSIS_VERSION;
 use crate::error::IndexError;
 use crate::files;
-use crate::types::{Allowed, Held, Scored, StoredChunk};
+use crate::types::{Allowed, ChunkId, Held, Scored, StoredChunk};
 use analysers::{EXACT, Tongue, WordReaders, exact_analyser};
 pub use score::Bm25;
 use score::Documents;
@@ -270,18 +270,15 @@ impl Lexical {
         &self,
         query: &str,
         limit: usize,
-        (weights, bm25): (&LexicalWeights, Bm25),
+        weights: &LexicalWeights,
+        bm25: Bm25,
         allowed: &Allowed,
-        removed: &HashSet<u64>,
+        removed: &HashSet<ChunkId>,
     ) -> Result<Vec<Scored>, LexicalFailure> {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let passes = |chunk: u64, document: u64| {
-            !removed.contains(&chunk)
-                && allowed.chunks.as_ref().is_none_or(|set| set.contains(chunk))
-                && allowed.documents.as_ref().is_none_or(|set| set.contains(document))
-        };
+        let passes = |chunk, document| !removed.contains(&chunk) && allowed.passes(chunk, document);
         guard(|| {
             let searcher = self.reader.searcher();
             let clauses = query::clauses(query, &searcher, &self.fields, weights)?;

@@ -46,6 +46,33 @@ pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
+/// Something with a score. Better ones are greater; of equal ones that with the lower id.
+#[derive(Clone, Copy)]
+pub(crate) struct Ranked<I> {
+    pub(crate) score: f32,
+    pub(crate) id: I,
+}
+
+impl<I: Ord> Ord for Ranked<I> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.score.total_cmp(&other.score).then_with(|| other.id.cmp(&self.id))
+    }
+}
+
+impl<I: Ord> PartialOrd for Ranked<I> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<I: Ord> PartialEq for Ranked<I> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<I: Ord> Eq for Ranked<I> {}
+
 /// Best first, ties by chunk id.
 pub(crate) fn sort_best_first(hits: &mut [Scored]) {
     hits.sort_unstable_by(|left, right| right.score.total_cmp(&left.score).then(left.chunk.cmp(&right.chunk)));

@@ -211,11 +211,14 @@ pub(crate) fn retrieve(
         };
         Ok::<_, Error>((found, milliseconds(started)))
     };
-    let by_meaning = || {
+    let mut by_meaning = || {
         let asked = embedder.filter(|_| request.mode != SearchMode::Lexical && !readable.trim().is_empty());
         asked.map(|embedder| search_by_meaning(index, embedder, readable, candidates, filter, &mut timings)).transpose()
     };
-    let (words, meaning) = side_by_side(by_words, by_meaning)?;
+    let (words, meaning) = match request.mode {
+        SearchMode::Hybrid => side_by_side(by_words, by_meaning)?,
+        SearchMode::Lexical | SearchMode::Dense => (by_words(), by_meaning()),
+    };
     let (lexical, lexical_ms) = words?;
     let (vector, dense) = meaning?.unzip();
     let (asked, dense) = (embedder.map(|embedder| &embedder.info().name).zip(vector), dense.unwrap_or_default());

@@ -24,6 +24,12 @@ impl Reader {
         state(&mut connection).await.map_err(|error| self.error(error))
     }
 
+    /// The model whose vectors answer.
+    pub(crate) async fn model(&self) -> Result<Option<ModelRow>, IndexError> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.error(error))?;
+        model(&mut connection).await.map_err(|error| self.error(error))
+    }
+
     /// How far everything is, and the model whose vectors answer.
     pub(crate) async fn state_and_model(&self) -> Result<(State, Option<ModelRow>), IndexError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.error(error))?;
@@ -64,12 +70,7 @@ impl Reader {
     }
 
     pub(crate) async fn document(&self, id: DocumentId) -> Result<Option<StoredDocument>, IndexError> {
-        let row = sqlx::query(document_query("WHERE d.id = ?"))
-            .bind(id.0)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        row.map(|row| stored_document(&row)).transpose().map_err(|error| self.error(error))
+        Ok(self.documents_of_ids(&[id]).await?.pop())
     }
 
     /// Those of `ids` that are there, in order of id.
@@ -77,18 +78,16 @@ impl Reader {
         let rows = sqlx::query(document_query("WHERE d.id IN (SELECT value FROM json_each(?)) ORDER BY d.id"))
             .bind(json_ids(ids.iter().map(|id| id.0)))
             .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        rows.iter().map(stored_document).collect::<Result<_, _>>().map_err(|error| self.error(error))
+            .await;
+        self.stored_documents(rows)
     }
 
     pub(crate) async fn documents(&self, collection: Option<&str>) -> Result<Vec<StoredDocument>, IndexError> {
         let rows = sqlx::query(document_query("WHERE ?1 IS NULL OR c.name = ?1 ORDER BY d.id"))
             .bind(collection)
             .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        rows.iter().map(stored_document).collect::<Result<_, _>>().map_err(|error| self.error(error))
+            .await;
+        self.stored_documents(rows)
     }
 
     pub(crate) async fn find_documents(
@@ -100,9 +99,13 @@ impl Reader {
             .bind(collection)
             .bind(path_bytes(path))
             .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        rows.iter().map(stored_document).collect::<Result<_, _>>().map_err(|error| self.error(error))
+            .await;
+        self.stored_documents(rows)
+    }
+
+    fn stored_documents(&self, rows: Result<Vec<SqliteRow>, sqlx::Error>) -> Result<Vec<StoredDocument>, IndexError> {
+        let documents = rows.and_then(|rows| rows.iter().map(stored_document).collect());
+        documents.map_err(|error| self.error(error))
     }
 
     pub(crate) async fn text(&self, document: DocumentId, span: Span) -> Result<Option<String>, IndexError> {

@@ -18,6 +18,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, SearcherGeneration, SegmentReader, TantivyError, Term};
 
 use crate::types::{ChunkId, DocumentId, Scored};
+use crate::vector::{Ranked, sort_best_first};
 
 /// The constants of BM25.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -248,15 +249,15 @@ impl Scores<'_> {
     }
 
     /// The best chunks that hold any of the words, or with `all` the best of all, among those that pass, best first, ties by
-    /// chunk id. `passes` is given the ids of a chunk and of its document.
+    /// chunk id.
     pub(super) fn best(
         &self,
         searcher: &Searcher,
         limit: usize,
         all: bool,
-        passes: impl Fn(u64, u64) -> bool,
+        passes: impl Fn(ChunkId, DocumentId) -> bool,
     ) -> Result<Vec<Scored>, TantivyError> {
-        let mut best: BinaryHeap<Reverse<Best>> = BinaryHeap::new();
+        let mut best: BinaryHeap<Reverse<Ranked<(ChunkId, DocumentId)>>> = BinaryHeap::new();
         for (segment, (scores, places)) in
             searcher.segment_readers().iter().zip(self.chunks.iter().zip(&self.table.places))
         {
@@ -266,49 +267,27 @@ impl Scores<'_> {
                     continue;
                 }
                 let score = score + self.documents.get(*place as usize).copied().unwrap_or_default();
-                let is_beaten = best.len() >= limit && best.peek().is_none_or(|Reverse(worst)| score < worst.0.score);
+                let is_beaten = best.len() >= limit && best.peek().is_none_or(|Reverse(worst)| score < worst.score);
                 if is_beaten || segment.is_deleted(number) {
                     continue;
                 }
                 let (Some(chunk), Some(document)) = (chunks.first(number), documents.first(number)) else { continue };
+                let (chunk, document) = (ChunkId(chunk.cast_signed()), DocumentId(document.cast_signed()));
                 if !passes(chunk, document) {
                     continue;
                 }
-                let (chunk, document) = (ChunkId(chunk.cast_signed()), DocumentId(document.cast_signed()));
-                best.push(Reverse(Best(Scored { chunk, document, score })));
+                best.push(Reverse(Ranked { score, id: (chunk, document) }));
                 if best.len() > limit {
                     best.pop();
                 }
             }
         }
-        let mut hits: Vec<Scored> = best.into_iter().map(|Reverse(Best(hit))| hit).collect();
-        crate::vector::sort_best_first(&mut hits);
+        let hit = |Reverse(Ranked { score, id: (chunk, document) })| Scored { chunk, document, score };
+        let mut hits: Vec<Scored> = best.into_iter().map(hit).collect();
+        sort_best_first(&mut hits);
         Ok(hits)
     }
 }
-
-/// Better ones greater, the lower chunk id where they tie.
-struct Best(Scored);
-
-impl Ord for Best {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.score.total_cmp(&other.0.score).then(other.0.chunk.cmp(&self.0.chunk))
-    }
-}
-
-impl PartialOrd for Best {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Best {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Best {}
 
 #[cfg(test)]
 mod tests {
@@ -422,7 +401,7 @@ mod tests {
         for limit in [1, 3, all.len() - 1] {
             assert_eq!(scores.best(&searcher, limit, false, |_, _| true).unwrap(), all[..limit]);
         }
-        let even = scores.best(&searcher, 3, false, |chunk, _| chunk % 2 == 0).unwrap();
+        let even = scores.best(&searcher, 3, false, |chunk, _| chunk.0 % 2 == 0).unwrap();
         let expected: Vec<Scored> = all.iter().filter(|hit| hit.chunk.0 % 2 == 0).take(3).copied().collect();
         assert_eq!(even, expected);
         // Those without the word come after all that have it, in order of their ids.
