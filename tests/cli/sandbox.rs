@@ -200,9 +200,9 @@ pub(super) fn models_folder() -> PathBuf {
         .unwrap()
 }
 
-/// The root of the repository.
+/// The root of the repository. Cargo starts a test in the folder of its package, which need not be the one it was built in.
 pub(super) fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new("../..").canonicalize().unwrap()
 }
 
 /// All files below a folder.

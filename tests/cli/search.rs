@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, path::Path};
 
-use super::sandbox::{Sandbox, models_folder};
+use super::sandbox::{Sandbox, models_folder, repository};
 
 #[test]
 fn every_mode_finds_and_hits_stand_at_their_span() {
@@ -242,7 +242,7 @@ fn a_search_is_narrowed_by_language_format_and_date() {
 
 /// A cross-encoder that can be reckoned by hand: `tests/fixtures/make_word_overlap.py`.
 fn write_cross_encoder(folder: &Path) {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let fixtures = repository().join("tests/fixtures");
     fs_err::create_dir_all(folder).unwrap();
     fs_err::copy(fixtures.join("word_overlap.onnx"), folder.join("model.onnx")).unwrap();
     let tokenizer = models_folder().join("all-minilm-l6-v2-int8/tokenizer.json");

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::sandbox::{Sandbox, check_schema};
+use super::sandbox::{Sandbox, check_schema, repository};
 
 /// A server that ends with the value.
 pub(super) struct Server {
@@ -527,7 +527,7 @@ pub(super) fn has_clients() -> bool {
 /// A script of `tests/clients`, run by the Python that has the clients.
 pub(super) fn client(script: &str) -> Command {
     let mut command = Command::new(clients_python());
-    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients").join(script));
+    command.arg(repository().join("tests/clients").join(script));
     command
 }
 

@@ -38,7 +38,7 @@ fn golden(generator: &str) -> Option<Golden> {
 }
 
 fn golden_with(generator: &str, change: fn(&mut Config)) -> Option<Golden> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let root = Path::new("../..").canonicalize().unwrap();
     let data = tempfile::tempdir().unwrap();
     let mut config = Config::default();
     config.paths.data = data.path().join("data");
@@ -263,7 +263,7 @@ fn check_quotes(golden: &Golden, question: &Question) -> (sidenote::Answer, usiz
 /// The text of a file page by page, read by programs that share no code with ours: Python's HTML parser, and `pdftotext` in
 /// its own order and by layout, since each takes some tables apart that the other keeps.
 fn independent_readings(path: &Path) -> Vec<Vec<String>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/eval");
+    let folder = Path::new("../../tests/eval");
     let script = "import sys, json, pathlib; sys.path.insert(0, sys.argv[1]); import check_golden; \
                   json.dump(list(check_golden.pages_of(pathlib.Path(sys.argv[2]))), sys.stdout)";
     let mut readings: Vec<Vec<String>> = vec![
@@ -284,8 +284,8 @@ fn output(command: &mut Command) -> Vec<u8> {
 
 fn write_results(name: &str, lines: &str) {
     if std::env::var_os("SIDENOTE_UPDATE_EVAL").is_some() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/eval/results");
-        fs_err::create_dir_all(&folder).unwrap();
+        let folder = Path::new("../../tests/eval/results");
+        fs_err::create_dir_all(folder).unwrap();
         fs_err::write(folder.join(name), lines).unwrap();
     }
 }

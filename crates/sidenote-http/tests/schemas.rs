@@ -5,7 +5,7 @@ use std::path::Path;
 
 #[test]
 fn the_committed_schemas_are_those_of_the_types() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema");
+    let folder = Path::new("schema");
     let update = std::env::var_os("SIDENOTE_UPDATE_SCHEMAS").is_some();
     let mut names = Vec::new();
     for made in sidenote_http::schemas() {
@@ -18,7 +18,7 @@ fn the_committed_schemas_are_those_of_the_types() {
         assert!(committed == text, "{} differs; see the first lines of this test's file", path.display());
         names.push(format!("{}.json", made.name));
     }
-    let mut files: Vec<String> = fs_err::read_dir(&folder)
+    let mut files: Vec<String> = fs_err::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();

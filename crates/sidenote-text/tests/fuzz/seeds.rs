@@ -44,7 +44,7 @@ pub(crate) struct Seed {
 }
 
 pub(crate) fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/seeds")
+    PathBuf::from("tests/seeds")
 }
 
 /// The name of a format's folder. A new format stops here until it has one.
