@@ -93,20 +93,32 @@ pub(crate) fn make_private_folder(path: &Path) -> Result<(), IndexError> {
     }
 }
 
-/// Makes an empty file that only its owner can read, where there is none.
+/// Makes an empty file that only its owner can read, where there is none. One that is there is not opened: when any descriptor of a
+/// database is closed, the process loses all locks that SQLite has on it (<https://www.sqlite.org/howtocorrupt.html>, 2.2), and
+/// another process may take the write-ahead log away.
 pub(crate) fn make_private_file(path: &Path) -> Result<(), IndexError> {
-    open_private(path, false).map(drop)
+    match private(fs::OpenOptions::new().write(true).create_new(true)).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(IndexError::from_io(path, error)),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
+/// Opens a file that only its owner can read, made where there is none.
 fn open_private(path: &Path, read: bool) -> Result<fs::File, IndexError> {
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false).read(read);
+    private(options.write(true).create(true).truncate(false).read(read))
+        .open(path)
+        .map_err(|error| IndexError::from_io(path, error))
+}
+
+/// What is made has the permissions of its owner alone.
+fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     #[cfg(unix)]
     {
         use fs_err::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    options.open(path).map_err(|error| IndexError::from_io(path, error))
+    options
 }
 
 /// Takes the permissions of others from every file in a folder (not below it). Libraries create files by the umask.

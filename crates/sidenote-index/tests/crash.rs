@@ -177,6 +177,26 @@ fn nothing_reported_is_lost_wherever_the_process_ends() {
 }
 
 #[test]
+fn another_program_that_closes_the_database_takes_nothing_from_the_one_at_work() {
+    // Who closes a database that nobody else has locked takes its write-ahead log away: SQLite's own shell does so, and Python.
+    const COUNT: &str = "import sqlite3, sys; database = sqlite3.connect(sys.argv[1]); \
+                         print(database.execute('SELECT count(*) FROM documents').fetchone()[0]); database.close()";
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path());
+    assert!(index.documents(None).unwrap().is_empty(), "a reader is open before the writer");
+    let mut writer = writer(&index);
+    for number in 1..=4 {
+        put(&mut writer, &format!("/{number}.md"), &format!("alpha {number}\n"));
+        // Each of these opens the database once more in this process.
+        index.keep_turn(None, None, turn("who?", "me", &[])).unwrap().unwrap();
+        assert_eq!(open(folder.path()).documents(None).unwrap().len(), number);
+        let database = folder.path().join("documents.sqlite");
+        let other = std::process::Command::new("python3").args(["-c", COUNT]).arg(database).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&other.stdout).trim(), number.to_string(), "{other:?}");
+    }
+}
+
+#[test]
 #[ignore = "the other tests run it in a process of its own"]
 fn lock_holder() {
     if let Some(folder) = std::env::var_os(FOLDER) {

@@ -266,7 +266,9 @@ fn a_damaged_database_is_named() {
         Ok(())
     };
     let text = b"this is not a database, whatever its name says".repeat(100);
-    assert!(matches!(outcome(&text), Err(IndexError::Damaged { path: named, .. }) if named == path));
+    for bytes in [&text[..], b"short", b"SQLite format 3\0"] {
+        assert!(matches!(outcome(bytes), Err(IndexError::Damaged { path: named, .. }) if named == path));
+    }
     let mut torn = sound.clone();
     for byte in &mut torn[8192..] {
         *byte = 0xa5;
@@ -277,6 +279,10 @@ fn a_damaged_database_is_named() {
     foreign[68..72].copy_from_slice(&7_u32.to_be_bytes());
     assert!(matches!(outcome(&foreign), Err(IndexError::Damaged { .. })));
     outcome(&sound).unwrap();
+    fs_err::remove_file(&path).unwrap();
+    fs_err::create_dir(&path).unwrap();
+    let refused = Index::open(folder.path(), &IndexOptions::default()).unwrap_err();
+    assert!(matches!(refused, IndexError::Damaged { .. }), "{refused}");
 }
 
 #[test]
@@ -484,11 +490,11 @@ fn the_schema_is_the_one_that_was_reviewed() {
         }
         schema.push('\n');
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema.snap");
+    let path = Path::new("tests/schema.snap");
     if std::env::var_os("SIDENOTE_UPDATE_SNAPSHOTS").is_some() {
-        fs_err::write(&path, &schema).unwrap();
+        fs_err::write(path, &schema).unwrap();
     }
-    assert_eq!(schema, fs_err::read_to_string(&path).unwrap(), "SIDENOTE_UPDATE_SNAPSHOTS=1 accepts a change");
+    assert_eq!(schema, fs_err::read_to_string(path).unwrap(), "SIDENOTE_UPDATE_SNAPSHOTS=1 accepts a change");
 }
 
 #[test]

@@ -167,19 +167,15 @@ pub(crate) enum Schema {
 /// Looks whether the database is one that this program can use.
 pub(crate) async fn look(layout: &Layout) -> Result<Schema, IndexError> {
     let path = layout.database();
-    let mut header = [0_u8; 16];
-    match fs_err::File::open(&path) {
+    // SQLite reads it, and nothing else opens it: see `files::make_private_file`.
+    match fs_err::metadata(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Schema::Missing),
         Err(error) => return Err(error.into()),
-        Ok(mut file) => {
-            use std::io::Read as _;
-            if file.metadata()?.len() == 0 {
-                return Ok(Schema::Missing);
-            }
-            if file.read_exact(&mut header).is_err() || &header != b"SQLite format 3\0" {
-                return Err(IndexError::Damaged { path, reason: "it does not begin as an SQLite file".to_owned() });
-            }
+        Ok(file) if !file.is_file() => {
+            return Err(IndexError::Damaged { path, reason: "it is not a file".to_owned() });
         }
+        Ok(file) if file.len() == 0 => return Ok(Schema::Missing),
+        Ok(_) => {}
     }
     let reader = Reader::open(layout);
     let row = sqlx::query("SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id, pragma_user_version")
