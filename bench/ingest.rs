@@ -2,15 +2,16 @@
 //!
 //! ```sh
 //! ingest prepare CORPUS FOLDER [--documents N] [--seed N] [--copies N]
-//! ingest whole FOLDER [--hash]
+//! ingest whole FOLDER [--hash | --neighbours]
 //! ingest embed FOLDER
 //! ```
 //!
 //! `prepare` writes a seeded sample of a corpus (`corpus.jsonl` or `corpus.jsonl.gz`, a `_id` and a `text` a line) as files
 //! to FOLDER/files, and what their chunks are embedded as to FOLDER/chunks.jsonl, with `--copies` each document so many
-//! times, each copy with a line of its own in every paragraph, so that no two chunks are equal. `whole` ingests FOLDER/files
+//! times, each copy with a word of its own in every paragraph, so that no two chunks are equal. `whole` ingests FOLDER/files
 //! into FOLDER/data, as `sidenote ingest` does, worker process and all. `embed` does nothing but embed the chunks.
-//! `--hash` takes the deterministic embedder: what remains is everything but the model.
+//! `--hash` takes the deterministic embedder: what remains is everything but the model. `--neighbours` has the model embed each
+//! document once and gives its copies vectors beside those: an index of a million chunks that the program searches as any other.
 
 use std::error::Error;
 use std::io::Write;
@@ -30,6 +31,10 @@ mod machine;
 #[allow(dead_code, reason = "each program uses some of it")]
 #[path = "support/memory.rs"]
 mod memory;
+#[path = "support/neighbours.rs"]
+mod neighbours;
+
+use neighbours::{Neighbours, mark};
 
 /// Texts handed to the embedder at a time, as an ingest does.
 const EMBED_AT_A_TIME: usize = 32;
@@ -54,12 +59,21 @@ struct Options {
     documents: usize,
     copies: usize,
     seed: u64,
-    hash: bool,
+    embedder: Embedding,
+}
+
+/// What embeds.
+#[derive(Clone, Copy)]
+enum Embedding {
+    Model,
+    Hash,
+    Neighbours,
 }
 
 impl Options {
     fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let mut options = Self { paths: Vec::new(), documents: usize::MAX, copies: 1, seed: 1, hash: false };
+        let mut options =
+            Self { paths: Vec::new(), documents: usize::MAX, copies: 1, seed: 1, embedder: Embedding::Model };
         while let Some(argument) = arguments.next() {
             let mut number = || {
                 arguments.next().and_then(|value| value.parse::<u64>().ok()).ok_or(format!("{argument} wants a number"))
@@ -68,7 +82,8 @@ impl Options {
                 "--documents" => options.documents = number()?.try_into()?,
                 "--copies" => options.copies = number()?.try_into()?,
                 "--seed" => options.seed = number()?,
-                "--hash" => options.hash = true,
+                "--hash" => options.embedder = Embedding::Hash,
+                "--neighbours" => options.embedder = Embedding::Neighbours,
                 _ => options.paths.push(PathBuf::from(argument)),
             }
         }
@@ -80,10 +95,12 @@ impl Options {
     }
 
     fn embedder(&self) -> Result<Arc<dyn Embedder>, Box<dyn Error>> {
-        if self.hash {
-            return Ok(Arc::new(HashEmbedder::new()));
-        }
-        Ok(Arc::new(OnnxEmbedder::load(&machine::embedder_paths(), &EmbedderOptions::default())?))
+        let model = || OnnxEmbedder::load(&machine::embedder_paths(), &EmbedderOptions::default());
+        Ok(match self.embedder {
+            Embedding::Model => Arc::new(model()?),
+            Embedding::Hash => Arc::new(HashEmbedder::new()),
+            Embedding::Neighbours => Arc::new(Neighbours::new(model()?)),
+        })
     }
 }
 
@@ -96,7 +113,7 @@ fn prepare(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
     let (mut documents, mut bytes, mut count, mut tokens) = (0, 0, 0, 0);
     for (name, text) in corpus::sample(corpus, options.documents, options.seed)? {
         for copy in 0..options.copies {
-            let text = if copy == 0 { text.clone() } else { marked(&text, copy) };
+            let text = if copy == 0 { text.clone() } else { mark(&text, copy) };
             let name = format!("{copy}-{}", name.replace('/', "~"));
             fs_err::write(files.join(&name), &text)?;
             documents += 1;
@@ -114,12 +131,6 @@ fn prepare(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
     Ok(serde_json::json!({
         "machine": machine::describe(), "documents": documents, "bytes": bytes, "chunks": count, "tokens": tokens,
     }))
-}
-
-/// The text with words of its own in every paragraph.
-fn marked(text: &str, copy: usize) -> String {
-    let paragraphs = text.split("\n\n").enumerate();
-    paragraphs.map(|(place, paragraph)| format!("{paragraph} copy{copy}at{place}\n\n")).collect()
 }
 
 fn whole(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {

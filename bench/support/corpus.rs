@@ -59,6 +59,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    /// From -1 to 1.
+    pub(crate) fn signed(&mut self) -> f32 {
+        #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
+        let unit = (self.next() >> 40) as f32 / (1_u32 << 24) as f32;
+        2.0 * unit - 1.0
+    }
+
     /// Puts the items in an order that the seed alone decides.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {

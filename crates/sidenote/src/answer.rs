@@ -4,7 +4,12 @@ use std::collections::BTreeSet;
 
 use sidenote_index::{DocumentId, Filter};
 
-use crate::{cite::Citation, confidence::Signals, context::LeftOut, retrieve::Hit};
+use crate::{
+    cite::Citation,
+    confidence::Signals,
+    context::{LeftOut, ReadPassage},
+    retrieve::Hit,
+};
 
 /// A question that was asked before, and what was answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -165,6 +170,8 @@ pub struct Answer {
     pub passages: Vec<Hit>,
     /// What was found and not read.
     pub left_out: Vec<LeftOut>,
+    /// What the language model read of the passages, in its order.
+    pub read: Vec<ReadPassage>,
     /// Milliseconds of each stage.
     pub timings: AskTimings,
     /// Tokens of the language model.
@@ -185,6 +192,7 @@ impl Answer {
             hit.rank = place + 1;
         }
         self.left_out.retain(|left| !chunks.contains(&left.chunk));
+        self.read.retain(|read| !chunks.contains(&read.chunk));
         self.citations.retain(|citation| !gone.contains(&citation.document.id));
         let citations = &self.citations;
         let stands = |n: &u32| citations.iter().any(|citation| citation.n == *n);

@@ -27,6 +27,7 @@ use crate::{
     known_names::KnownNames,
     parts::{self, Part},
     prompt,
+    repeats::reach,
     retrieve::{Found, Hit, Readers, SearchRequest, milliseconds, retrieve},
     verdict::{Claim, Judge},
 };
@@ -244,6 +245,7 @@ impl Question<'_> {
             citations: Vec::new(),
             passages: Vec::new(),
             left_out: Vec::new(),
+            read: Vec::new(),
             timings: AskTimings { load: self.load_ms, ..AskTimings::default() },
             tokens: AskTokens::default(),
             model: self.generator.info().name,
@@ -258,19 +260,24 @@ impl Question<'_> {
         filter: Filter,
         answer: &mut Answer,
     ) -> Result<(Vec<Hit>, Vec<Sentence>), Error> {
+        let wanted = self.config.answer.passages;
         let request = SearchRequest {
             query: query.to_owned(),
             plain: true,
-            limit: self.config.answer.passages,
+            // Much of it may say the same again.
+            limit: wanted.max(self.config.search.rerank_depth),
             mode: SearchMode::Hybrid,
             filter,
         };
         let readers = Readers { embedder: Some(self.embedder), cross_encoder: self.cross_encoder };
-        let Found { report, mut sentences } = retrieve(self.index, &self.config.search, &request, readers)?;
-        if sentences.is_empty() && !report.hits.is_empty() {
+        let Found { mut report, mut sentences } = retrieve(self.index, &self.config.search, &request, readers)?;
+        if sentences.is_empty() {
+            report.hits.truncate(wanted);
             // No sentence was looked at; what the language model reads is chosen by sentences all the same.
             sentences = evidence::sentences_of(&report.hits, query, self.embedder)?;
         }
+        report.hits.truncate(reach(&report.hits, &sentences, wanted));
+        sentences.retain(|sentence| sentence.hit < report.hits.len());
         answer.timings.retrieve += report.timings.total;
         answer.timings.rerank = sum(answer.timings.rerank, report.timings.rerank);
         Ok((report.hits, sentences))
@@ -460,6 +467,7 @@ pub(crate) fn surest(claims: &[Claim]) -> Option<&Claim> {
 fn add_passages(answer: &mut Answer, hits: &[Hit], context: &Context) {
     let known: BTreeSet<_> = answer.passages.iter().map(|hit| hit.chunk).collect();
     answer.left_out.extend(context.left_out.iter().filter(|left| !known.contains(&left.chunk)).cloned());
+    answer.read.extend(context.read(hits));
     for hit in hits.iter().filter(|hit| !known.contains(&hit.chunk)) {
         answer.passages.push(Hit { rank: answer.passages.len() + 1, ..hit.clone() });
     }

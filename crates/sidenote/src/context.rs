@@ -4,7 +4,7 @@
 //! line that opens its list, a table row with the header of its table. What was found and did not
 //! go in is said, with the reason.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use sidenote_index::ChunkId;
 use sidenote_model::Generator;
@@ -12,9 +12,9 @@ use sidenote_model::Generator;
 use crate::{
     config::Answering,
     evidence::Sentence,
+    repeats::{Said, copies},
     retrieve::Hit,
     statement::{Kind, kind, needed_with, whole},
-    terms::terms,
     version,
 };
 
@@ -49,6 +49,15 @@ pub struct LeftOut {
     pub why: String,
 }
 
+/// What the language model reads of a passage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadPassage {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The sentences chosen of it, under the header of their table; ` ... ` stands where some are left out.
+    pub text: String,
+}
+
 /// What the language model reads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Context {
@@ -60,6 +69,11 @@ impl Context {
     /// Whether any of the hit at this place is read.
     pub(crate) fn holds(&self, hit: usize) -> bool {
         self.passages.iter().any(|passage| passage.hit == hit)
+    }
+
+    /// The same for the library's users.
+    pub(crate) fn read(&self, hits: &[Hit]) -> impl Iterator<Item = ReadPassage> {
+        self.passages.iter().map(|passage| ReadPassage { chunk: hits[passage.hit].chunk, text: passage.text.clone() })
     }
 }
 
@@ -75,6 +89,7 @@ pub(crate) fn pack(
     let mut context = Context::default();
     let replaced = version::replaced(hits, question);
     let copies = copies(hits, &replaced);
+    let mut said = Said::default();
     let mut order: Vec<usize> = (0..sentences.len())
         .filter(|place| {
             let hit = &sentences[*place].hit;
@@ -90,6 +105,9 @@ pub(crate) fn pack(
     let budget_tokens = budget_tokens.min(settings.context_tokens);
     for place in order {
         let sentence = &sentences[place];
+        if said.holds(sentence, hits) {
+            continue;
+        }
         // The sentence before always helps to understand, and measured it costs more by what it takes the place of: prose
         // takes along only what it points back to, and what points back to it.
         let is_prose = kind(sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default()) == Kind::Prose;
@@ -108,6 +126,9 @@ pub(crate) fn pack(
         if opened.insert(sentence.hit) {
             by_best_sentence.push(sentence.hit);
         }
+        wanted.iter().for_each(|place| {
+            said.add(&sentences[*place], hits);
+        });
         chosen.extend(wanted);
     }
 
@@ -116,21 +137,22 @@ pub(crate) fn pack(
         let hit = &hits[place];
         let of_hit = |sentence: &usize| sentences[*sentence].hit == place;
         let inside: Vec<usize> = chosen.iter().copied().filter(of_hit).collect();
-        let outside: usize = (0..sentences.len())
+        let outside: Vec<&Sentence> = (0..sentences.len())
             .filter(|sentence| of_hit(sentence) && !chosen.contains(sentence))
-            .map(|sentence| count(&sentences[sentence], hits, generator))
-            .sum();
-        if outside > 0 {
+            .map(|sentence| &sentences[sentence])
+            .collect();
+        if !outside.is_empty() {
+            let tokens = outside.iter().map(|sentence| count(sentence, hits, generator)).sum();
             let why = if replaced.contains(&place) {
                 "a newer version of the document was found"
-            } else if copies.contains(&place) {
+            } else if copies.contains(&place) || outside.iter().all(|sentence| said.holds(sentence, hits)) {
                 "says the same as a passage before it"
             } else if inside.is_empty() {
                 "did not fit into the context (`answer.context_tokens`)"
             } else {
                 "other sentences of it fitted into the context (`answer.context_tokens`)"
             };
-            context.left_out.push(LeftOut { chunk: hit.chunk, tokens: outside, why: why.into() });
+            context.left_out.push(LeftOut { chunk: hit.chunk, tokens, why: why.into() });
         }
         if !inside.is_empty() {
             context.passages.push(Passage {
@@ -178,11 +200,4 @@ fn join(places: &[usize], sentences: &[Sentence], hit: &Hit) -> String {
         last = Some(*place);
     }
     text
-}
-
-/// Places of hits that hold the very words of a better hit. One word more or less is another statement: two versions of
-/// a policy often differ in a single number or name.
-fn copies(hits: &[Hit], replaced: &BTreeSet<usize>) -> BTreeSet<usize> {
-    let mut seen = HashSet::new();
-    (0..hits.len()).filter(|place| !replaced.contains(place) && !seen.insert(terms(&hits[*place].text))).collect()
 }

@@ -57,6 +57,7 @@ mod query;
 mod reading;
 mod reembed;
 mod remove;
+mod repeats;
 mod rerank;
 mod retrieve;
 mod retry;
@@ -79,7 +80,7 @@ pub use config::{
     Answering, Chats, Chunking, Config, Embedding, Fusion, Ingest, Isolation, Llm, Models, Paths, Search, SearchMode,
     VectorIndexKind, VectorIndexing,
 };
-pub use context::LeftOut;
+pub use context::{LeftOut, ReadPassage};
 pub use document::{Document, TextRead, rfc3339};
 pub use engine::{CollectionStatus, Engine, GenerateOptions, Status};
 pub use error::{Error, ErrorKind};

@@ -1,14 +1,20 @@
-//! Two versions of one document, told apart by the year in their names: `travel-policy-2023.md`, `travel-policy-2025.md`.
+//! Versions of one document, told apart by the year in their names: `travel-policy-2023.md`, `travel-policy-2025.md`.
 //!
 //! A question that names no year is about what holds now. Names with a full date or a number of their own
 //! (`minutes-2025-03-27`, `incident-2025-021`) are records and not versions: none of them replaces another.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{retrieve::Hit, terms::terms};
+use crate::{
+    retrieve::Hit,
+    terms::{Term, terms},
+};
 
 /// Words by which a question asks for the past.
 const PAST: [&str; 9] = ["old", "older", "former", "formerly", "previous", "previously", "earlier", "used", "until"];
+
+/// Words that a number of a version follows, as [`terms`] gives them.
+const VERSION: [&str; 6] = ["version", "ver", "revis", "rev", "edit", "draft"];
 
 /// Places of hits from documents of which a newer version is among the hits, unless the question asks for the past.
 pub(crate) fn replaced(hits: &[Hit], question: &str) -> BTreeSet<usize> {
@@ -38,6 +44,27 @@ fn version(hit: &Hit) -> Option<(String, u16)> {
     let year = year_of(year).filter(|_| more.is_none())?;
     let name: Vec<String> = terms(&words).into_iter().filter(|term| !term.is_number).map(|term| term.text).collect();
     (!name.is_empty()).then(|| (name.join(" "), year))
+}
+
+/// What a document and its other versions are called alike: its title, else its file's name, without year and version.
+pub(crate) fn name_of_all(hit: &Hit) -> Vec<Term> {
+    let name = hit.document.title.clone().or_else(|| hit.document.name_words()).unwrap_or_default();
+    let mut words = terms(&name).into_iter().peekable();
+    let mut common = Vec::new();
+    while let Some(word) = words.next() {
+        if VERSION.contains(&word.text.as_str()) {
+            words.next_if(|number| number.is_number);
+        } else if year_of(&word.text).is_none() && !is_version(&word.text) {
+            common.push(word);
+        }
+    }
+    common
+}
+
+/// Whether a word is `v2` or `v1.3`.
+fn is_version(word: &str) -> bool {
+    word.strip_prefix('v')
+        .is_some_and(|number| !number.is_empty() && !number.contains(|c| !matches!(c, '0'..='9' | '.')))
 }
 
 fn year_of(word: &str) -> Option<u16> {

@@ -150,6 +150,8 @@ fn shown(report: &EvalAnswersReport) -> String {
         for (what, value) in [
             ("answered", percent(Some(all.answered))),
             ("right", percent(all.right)),
+            ("the answer was in what the model read", percent(all.read)),
+            ("relevant documents that it read some of", percent(all.relevant_read)),
             ("right, of the answered", percent(all.right_of_answered)),
             ("exactly the answer, of these", percent(all.exact_of_answered)),
             ("token F1 of these", f1),

@@ -81,6 +81,8 @@ impl From<&sidenote::AnswersReport> for wire::EvalAnswersReport {
                 words: all.words,
                 with_right_note: all.with_right_note,
                 right_notes: all.right_notes,
+                read: all.read,
+                relevant_read: all.relevant_read,
             },
             unanswerable: wire::EvalUnanswerable { questions: count(report.unanswerable), refused: report.refused },
             curve: report.curve.iter().map(wire::EvalRisk::from).collect(),

@@ -111,6 +111,10 @@ pub struct EvalAnswerable {
     pub with_right_note: Option<f64>,
     /// Share of the notes that are to a relevant document.
     pub right_notes: Option<f64>,
+    /// Share whose accepted answer stands in what the language model read: no answer can be right more often.
+    pub read: Option<f64>,
+    /// Share of the relevant documents of which it read something, mean over the questions.
+    pub relevant_read: Option<f64>,
 }
 
 /// The questions that the documents do not answer.

@@ -1,8 +1,12 @@
 //! How good answers are, measured: every question is asked as a user would ask it, and a script judges what is shown.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
+use sidenote_index::ChunkId;
 use sidenote_model::CancelToken;
 
 use super::{
@@ -50,6 +54,12 @@ pub struct AnswerScores {
     pub first_token_ms: Option<f64>,
     /// Milliseconds of all of it.
     pub total_ms: f64,
+    /// Whether an accepted answer stands in what the language model read; `None` as of `right`.
+    #[serde(default)]
+    pub read: Option<bool>,
+    /// Share of the relevant documents of which it read something; `None` where no document was judged.
+    #[serde(default)]
+    pub relevant_read: Option<f64>,
     /// What was shown, with the numbers of its notes.
     pub answer: String,
     /// The quotes of its notes.
@@ -85,7 +95,7 @@ impl AnswerScores {
         };
         let right_notes = (!query.relevant.is_empty()).then(|| {
             let notes = answer.citations.iter();
-            notes.filter(|note| is_relevant(query, &note.document.path, by_path)).count()
+            notes.filter(|note| relevant_as(query, &note.document.path, by_path).is_some()).count()
         });
         Self {
             id: query.id.clone(),
@@ -101,6 +111,11 @@ impl AnswerScores {
             confidence: answer.confidence.into(),
             first_token_ms: answer.timings.first_token,
             total_ms: answer.timings.total,
+            read: has_phrases.then(|| {
+                let read: Vec<&str> = answer.read.iter().map(|passage| passage.text.as_str()).collect();
+                judge::is_right(&read.join("\n"), &query.answers)
+            }),
+            relevant_read: relevant_read(query, answer, by_path),
             answer: answer.answer.clone(),
             quotes: answer.citations.iter().map(|citation| citation.quote.clone()).collect(),
             draft: answer.draft.clone(),
@@ -109,15 +124,24 @@ impl AnswerScores {
     }
 }
 
-/// Documents of a set have its names; those that are ingested have paths, of which a question names the end.
-fn is_relevant(query: &Query, path: &Path, by_path: bool) -> bool {
-    let mut relevant = query.relevant.iter().filter(|(_, score)| **score > 0.0).map(|(name, _)| name);
-    if by_path {
-        relevant.any(|name| path.ends_with(name))
-    } else {
-        let id = corpus::id_of(path);
-        relevant.any(|name| *name == id)
-    }
+fn relevant_read(query: &Query, answer: &Answer, by_path: bool) -> Option<f64> {
+    let read: HashSet<ChunkId> = answer.read.iter().map(|passage| passage.chunk).collect();
+    let hits = answer.passages.iter().filter(|hit| read.contains(&hit.chunk));
+    let read: HashSet<&str> = hits.filter_map(|hit| relevant_as(query, &hit.document.path, by_path)).collect();
+    let relevant = relevant(query).count();
+    (relevant > 0).then(|| read.len() as f64 / relevant as f64)
+}
+
+/// Names of the documents that answer a question.
+fn relevant(query: &Query) -> impl Iterator<Item = &str> {
+    query.relevant.iter().filter(|(_, score)| **score > 0.0).map(|(name, _)| name.as_str())
+}
+
+/// Which of the relevant documents a path is. Documents of a set have its names; those that are ingested have paths, of which a
+/// question names the end.
+fn relevant_as<'a>(query: &'a Query, path: &Path, by_path: bool) -> Option<&'a str> {
+    let id = corpus::id_of(path);
+    relevant(query).find(|name| if by_path { path.ends_with(name) } else { **name == id })
 }
 
 /// Means over the questions that the documents answer; `None` where there is nothing to take a mean of.
@@ -141,6 +165,10 @@ pub struct AnswerableScores {
     pub with_right_note: Option<f64>,
     /// Share of the notes that are to a relevant document.
     pub right_notes: Option<f64>,
+    /// Share whose accepted answer stands in what the language model read: no answer can be right more often.
+    pub read: Option<f64>,
+    /// Share of the relevant documents of which it read something, mean over the questions.
+    pub relevant_read: Option<f64>,
 }
 
 /// What a threshold of confidence would have shown.
@@ -221,7 +249,6 @@ impl AnswerableScores {
         let answered = || all().filter(|one| one.answered);
         let named = |one: &&AnswerScores| one.right.is_some();
         let judged = |one: &&AnswerScores| one.right_notes.is_some();
-        let f1: Vec<f64> = answered().filter_map(|one| one.f1).collect();
         let (notes, right_notes) = answered()
             .filter_map(|one| Some((one.notes, one.right_notes?)))
             .fold((0, 0), |(notes, right), (more, more_right)| (notes + more, right + more_right));
@@ -231,12 +258,19 @@ impl AnswerableScores {
             right: share(all().filter(named), |one| one.right == Some(true)),
             right_of_answered: share(answered().filter(named), |one| one.right == Some(true)),
             exact_of_answered: share(answered().filter(named), |one| one.exact == Some(true)),
-            f1_of_answered: (!f1.is_empty()).then(|| f1.iter().sum::<f64>() / f1.len() as f64),
+            f1_of_answered: mean(answered().filter_map(|one| one.f1).collect()),
             words: median(answered().map(|one| one.words as f64).collect()),
             with_right_note: share(answered().filter(judged), AnswerScores::has_right_note),
+            read: share(all().filter(|one| one.read.is_some()), |one| one.read == Some(true)),
+            relevant_read: mean(all().filter_map(|one| one.relevant_read).collect()),
             right_notes: (notes > 0).then(|| right_notes as f64 / notes as f64),
         }
     }
+}
+
+/// `None` of none.
+fn mean(values: Vec<f64>) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// The share of them of which something holds; `None` of none.
@@ -321,6 +355,8 @@ mod tests {
             confidence: shown.map_or(0.1, |(confidence, _)| confidence),
             first_token_ms: shown.map(|_| 3.0),
             total_ms: 7.0,
+            read: answerable.then_some(true),
+            relevant_read: answerable.then_some(0.5),
             answer: String::new(),
             quotes: Vec::new(),
             draft: String::new(),
@@ -346,6 +382,7 @@ mod tests {
         assert_eq!((all.questions, all.answered, all.right), (3, 2.0 * third, Some(third)));
         assert_eq!((all.right_of_answered, all.with_right_note, all.right_notes), (Some(0.5), Some(0.5), Some(0.5)));
         assert_eq!((all.f1_of_answered, all.exact_of_answered, all.words), (Some(0.5), Some(0.0), 4.0));
+        assert_eq!((all.read, all.relevant_read), (Some(1.0), Some(0.5)));
         assert_eq!((report.good, report.unanswerable, report.refused), (0.4, 2, Some(0.5)));
         assert_eq!((report.first_token_ms, report.total_ms), (3.0, 7.0));
         let at = |threshold: f64| report.curve.iter().find(|point| (point.threshold - threshold).abs() < 1e-9).unwrap();
