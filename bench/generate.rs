@@ -1,14 +1,14 @@
 //! sidenote's side of `bench/generate.py`: a generator that answers requests from standard input until it ends.
 //!
 //! ```sh
-//! cargo run --release --example generate -- MODEL.gguf [--context 2048] [--threads 2] [--prefill 256]
+//! cargo run --release --example generate -- MODEL.gguf [--context 2048] [--threads 2] [--prefill 256] [--q8]
 //! ```
 //!
 //! It says `{"system_info", "machine", "load_ms", ...}` once it is ready. A request is one line of JSON, either
 //! `{"tokens": [1, 2, 3], "max_tokens": 1}` or `{"prompt": "text of the user", "max_tokens": 1}`; the answer is one line
-//! too. Times are taken here, around the public call, as a program that uses the library would see them. The cache keeps
-//! what a prompt shares with the one before: `tokens_reused` says how much that was, and the caller sees to it that it is
-//! nothing.
+//! too. With a `"continuation"` it is the logarithm of the probability of that behind the prompt. Times are taken here, around the
+//! public call, as a program that uses the library would see them. The cache keeps what a prompt shares with the one before:
+//! `tokens_reused` says how much that was, and the caller sees to it that it is nothing.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 use sidenote_model::{
-    ChatMessage, GenerateRequest, Generator, LlamaGenerator, LlamaOptions, Prompt, Role, TokenId, cpu,
+    ChatMessage, GenerateRequest, Generator, KvType, LlamaGenerator, LlamaOptions, Prompt, Role, TokenId, cpu,
 };
 
 #[allow(dead_code, reason = "each program uses some of it")]
@@ -30,6 +30,7 @@ struct Request {
     tokens: Option<Vec<i32>>,
     prompt: Option<String>,
     max_tokens: usize,
+    continuation: Option<String>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -64,6 +65,11 @@ fn answer(generator: &LlamaGenerator, line: &str) -> Result<serde_json::Value, B
         (None, Some(text)) => generator.render(&[ChatMessage::new(Role::User, text)])?,
         (None, None) => return Err("neither `tokens` nor `prompt`".into()),
     };
+    if let Some(continuation) = request.continuation {
+        let tokens = generator.count_tokens(&continuation);
+        let logprob = generator.score(&prompt, &[&continuation])?;
+        return Ok(serde_json::json!({ "logprob": logprob, "tokens": tokens }));
+    }
     let request = GenerateRequest::greedy(prompt, request.max_tokens);
     let mut first_piece_ms = None;
     let begun = Instant::now();
@@ -92,11 +98,12 @@ fn read_arguments() -> Result<(PathBuf, LlamaOptions), Box<dyn Error>> {
             "--context" => options.context_tokens = number()?,
             "--threads" => options.threads = number()?,
             "--prefill" => options.prefill_tokens = number()?,
+            "--q8" => options.kv_type = KvType::Q8_0,
             _ => path = Some(PathBuf::from(argument)),
         }
     }
     // A bare name is one of the models that `sidenote models` knows.
-    let path = path.ok_or("usage: generate MODEL [--context N] [--threads N] [--prefill N]")?;
+    let path = path.ok_or("usage: generate MODEL [--context N] [--threads N] [--prefill N] [--q8]")?;
     let known = machine::models_folder().join(&path).join("model.gguf");
     Ok((if known.is_file() { known } else { path }, options))
 }

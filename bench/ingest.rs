@@ -34,7 +34,7 @@ mod memory;
 #[path = "support/neighbours.rs"]
 mod neighbours;
 
-use neighbours::{Neighbours, mark};
+use neighbours::{Neighbours, mark, mark_name};
 
 /// Texts handed to the embedder at a time, as an ingest does.
 const EMBED_AT_A_TIME: usize = 32;
@@ -113,8 +113,12 @@ fn prepare(options: &Options) -> Result<serde_json::Value, Box<dyn Error>> {
     let (mut documents, mut bytes, mut count, mut tokens) = (0, 0, 0, 0);
     for (name, text) in corpus::sample(corpus, options.documents, options.seed)? {
         for copy in 0..options.copies {
-            let text = if copy == 0 { text.clone() } else { mark(&text, copy) };
-            let name = format!("{copy}-{}", name.replace('/', "~"));
+            let (name, text) = match copy {
+                0 => (name.clone(), text.clone()),
+                // The name may become the title, which is embedded too.
+                _ => (mark_name(&name, copy), mark(&text, copy)),
+            };
+            let name = name.replace('/', "~");
             fs_err::write(files.join(&name), &text)?;
             documents += 1;
             bytes += text.len();

@@ -66,6 +66,13 @@ pub(crate) fn mark(text: &str, copy: usize) -> String {
     paragraphs.map(|(place, paragraph)| format!("{paragraph} copy{copy}at{place}\n\n")).collect()
 }
 
+/// A file's name with such a word before its ending.
+pub(crate) fn mark_name(name: &str, copy: usize) -> String {
+    let (stem, ending) =
+        name.rsplit_once('.').map_or((name, String::new()), |(stem, ending)| (stem, format!(".{ending}")));
+    format!("{stem} copy{copy}at0{ending}")
+}
+
 /// Where the words of [`mark`] stand, with the space before each.
 fn marks(text: &str) -> Vec<std::ops::Range<usize>> {
     let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();

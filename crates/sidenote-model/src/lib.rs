@@ -47,7 +47,7 @@ pub use generate::{
 };
 pub use gguf::{GgufSummary, read_gguf};
 pub use hash::HashEmbedder;
-pub use llama::{LlamaGenerator, LlamaOptions, LoadProgress};
+pub use llama::{KvType, LlamaGenerator, LlamaOptions, LoadProgress};
 pub use probe::{probe_gguf, probe_main};
 pub use remembered::RememberingEmbedder;
 pub use scripted::ScriptedGenerator;

@@ -24,6 +24,7 @@ use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::vocab::VocabType;
+use serde::{Deserialize, Serialize};
 
 use crate::gguf::read_gguf;
 use crate::llama_thread::{Command, Event, PromptUsage, Setup, start};
@@ -38,6 +39,18 @@ use crate::{
 /// Called while a model loads, with the share that is loaded, 0 to 1. `false` gives the loading up.
 pub type LoadProgress = Arc<dyn Fn(f32) -> bool + Send + Sync>;
 
+/// How the KV cache holds its numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvType {
+    /// Two bytes each.
+    #[default]
+    F16,
+    /// 34 bytes for 32 of them. Wants a model whose heads are a multiple of 32 wide, and flash attention, which llama.cpp then switches
+    /// on by itself.
+    Q8_0,
+}
+
 /// How to run a GGUF.
 #[derive(Clone)]
 pub struct LlamaOptions {
@@ -49,6 +62,8 @@ pub struct LlamaOptions {
     pub threads: usize,
     /// Tokens of a prompt that are evaluated at once, 32 to 2048. A request is cancelled between two of these pieces.
     pub prefill_tokens: usize,
+    /// How the KV cache holds its numbers. Answers of one kind are not those of the other, to the letter.
+    pub kv_type: KvType,
     /// A program that loads and runs the file once in a process of its own before this process does, called as
     /// `PROGRAM --probe-gguf PATH` and answering through [`probe_main`](crate::probe_main). Done once per file.
     pub probe: Option<PathBuf>,
@@ -68,6 +83,7 @@ impl Default for LlamaOptions {
             context_tokens: 0,
             threads: 0,
             prefill_tokens: 256,
+            kv_type: KvType::default(),
             probe: None,
             progress: None,
             kept_bytes: 256 << 20,
@@ -84,6 +100,7 @@ impl std::fmt::Debug for LlamaOptions {
             .field("context_tokens", &self.context_tokens)
             .field("threads", &self.threads)
             .field("prefill_tokens", &self.prefill_tokens)
+            .field("kv_type", &self.kv_type)
             .field("probe", &self.probe)
             .field("kept_bytes", &self.kept_bytes)
             .field("state_folder", &self.state_folder)
@@ -140,7 +157,8 @@ impl LlamaGenerator {
         // States of layers that forget are not whole: llama.cpp leaves out what no later token would see.
         let whole_states = summary.sliding_window.is_none() && summary.architecture != "gemma2";
         let folder = options.state_folder.clone().filter(|_| whole_states);
-        let states = folder.map(|folder| StateFolder::new(folder, &sha256_hex, context_tokens, threads));
+        let states =
+            folder.map(|folder| StateFolder::new(folder, &sha256_hex, context_tokens, threads, options.kv_type));
         let usage = Arc::<PromptUsage>::default();
         let setup = Setup {
             name: options.name.clone(),
@@ -148,6 +166,7 @@ impl LlamaGenerator {
             context_tokens,
             prefill_tokens: options.prefill_tokens.clamp(32, 2048),
             threads,
+            kv_type: options.kv_type,
             progress: options.progress.clone(),
             kept_bytes: if whole_states { options.kept_bytes } else { 0 },
             states,

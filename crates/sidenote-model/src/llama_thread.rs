@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::context::session::{LlamaStateSeqFlags, SeqState};
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -23,7 +23,7 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
-use crate::llama::{LoadProgress, backend};
+use crate::llama::{KvType, LoadProgress, backend};
 use crate::llama_log::{clear_last_words, last_words, take_logs};
 use crate::pieces::{Piece, Pieces};
 use crate::prefix::{Prefix, Shelf};
@@ -38,6 +38,7 @@ pub(crate) struct Setup {
     pub(crate) context_tokens: usize,
     pub(crate) prefill_tokens: usize,
     pub(crate) threads: usize,
+    pub(crate) kv_type: KvType,
     pub(crate) progress: Option<LoadProgress>,
     pub(crate) kept_bytes: usize,
     pub(crate) states: Option<StateFolder>,
@@ -181,7 +182,13 @@ fn context_params(setup: &Setup) -> LlamaContextParams {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let batch = number(setup.prefill_tokens.max(SCORED_TOKENS));
     let threads = i32::try_from(setup.threads).unwrap_or(1);
+    let kv_type = match setup.kv_type {
+        KvType::F16 => KvCacheType::F16,
+        KvType::Q8_0 => KvCacheType::Q8_0,
+    };
     LlamaContextParams::default()
+        .with_type_k(kv_type)
+        .with_type_v(kv_type)
         .with_n_ctx(std::num::NonZeroU32::new(number(setup.context_tokens)))
         .with_n_batch(batch)
         .with_n_ubatch(batch)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::llama::KvType;
 use crate::prefix::Prefix;
 use crate::stamp::{hash_file, to_hex};
 
@@ -66,11 +67,17 @@ struct Note {
 }
 
 impl StateFolder {
-    pub(crate) fn new(folder: PathBuf, model_sha256: &str, context_tokens: usize, threads: usize) -> Self {
+    pub(crate) fn new(
+        folder: PathBuf,
+        model_sha256: &str,
+        context_tokens: usize,
+        threads: usize,
+        kv_type: KvType,
+    ) -> Self {
         let (llama, version) = LLAMA;
         let cpu = crate::cpu::system_info();
         let depends_on = format!(
-            "{FORMAT} | {llama} {version} | {cpu} | {model_sha256} | {context_tokens} tokens | {threads} threads"
+            "{FORMAT} | {llama} {version} | {cpu} | {model_sha256} | {context_tokens} tokens | {threads} threads | {kv_type:?}"
         );
         Self { folder, depends_on }
     }

@@ -5,36 +5,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+mod common;
+
+use common::{chat, model_file, run, small_gguf};
+
 use sidenote_model::{
-    CancelToken, ChatMessage, Embedder, EmbedderOptions, GenerateRequest, Generation, Generator, LlamaGenerator,
+    CancelToken, ChatMessage, Embedder, EmbedderOptions, GenerateRequest, Generator, KvType, LlamaGenerator,
     LlamaOptions, ModelError, OnnxEmbedder, OnnxModelPaths, Prompt, Role, Sampling, StopReason, TokenId,
 };
-
-fn models_dir() -> PathBuf {
-    if let Some(folder) = std::env::var_os("SIDENOTE_MODELS") {
-        return folder.into();
-    }
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
-    data.unwrap_or_default().join("sidenote/models")
-}
-
-/// The file, or `None` after saying that the test is skipped.
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn model_file(name: &str) -> Option<PathBuf> {
-    let path = models_dir().join(name);
-    if path.is_file() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var_os("SIDENOTE_REQUIRE_MODELS").is_none_or(|value| value != "1"),
-        "`{}` is missing: run `sidenote models pull`",
-        path.display()
-    );
-    eprintln!("SKIPPED: `{}` is missing", path.display());
-    None
-}
 
 fn onnx_paths() -> Option<OnnxModelPaths> {
     Some(OnnxModelPaths {
@@ -47,10 +25,6 @@ fn onnx_paths() -> Option<OnnxModelPaths> {
 fn embedder(workers: usize) -> Option<OnnxEmbedder> {
     let options = EmbedderOptions { workers, ..EmbedderOptions::default() };
     Some(OnnxEmbedder::load(&onnx_paths()?, &options).expect("the embedder loads"))
-}
-
-fn small_gguf() -> Option<PathBuf> {
-    model_file("smollm2-135m-instruct-q4_1/model.gguf")
 }
 
 /// Held by every test that evaluates: two models at once on the same cores would mostly wait for each other.
@@ -68,22 +42,6 @@ fn generator() -> Option<&'static LlamaGenerator> {
 fn load_small() -> Option<LlamaGenerator> {
     let options = LlamaOptions { name: "smollm2".to_owned(), context_tokens: 2048, ..LlamaOptions::default() };
     Some(LlamaGenerator::load(&small_gguf()?, &options).expect("the generator loads"))
-}
-
-fn chat(generator: &LlamaGenerator, system: &str, user: &str) -> Prompt {
-    generator.render(&[ChatMessage::new(Role::System, system), ChatMessage::new(Role::User, user)]).expect("rendered")
-}
-
-fn run(generator: &LlamaGenerator, request: &GenerateRequest) -> (Generation, Vec<String>) {
-    let mut pieces = Vec::new();
-    let generation = generator
-        .generate(request, &mut |piece| {
-            pieces.push(piece.to_owned());
-            ControlFlow::Continue(())
-        })
-        .expect("generated");
-    assert_eq!(pieces.concat(), generation.text);
-    (generation, pieces)
 }
 
 /// More tokens than are evaluated sooner than kept.
@@ -360,6 +318,34 @@ fn what_the_program_always_says_first_outlives_the_process_and_a_damaged_state_i
     let (anew, reused, _) = ask(&load(), "Is the river long?");
     assert_eq!((&anew, reused), (&cold, 0));
     assert_eq!(fs_err::read_to_string(&note).expect("written anew"), text);
+}
+
+#[test]
+fn a_cache_of_whole_numbers_answers_and_keeps_states_of_its_own() {
+    let _alone = alone();
+    let Some(path) = small_gguf() else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ask = |kv_type| {
+        let state_folder = Some(folder.path().to_owned());
+        let options = LlamaOptions { context_tokens: 1024, kv_type, state_folder, ..LlamaOptions::default() };
+        let generator = LlamaGenerator::load(&path, &options).expect("loads");
+        let prompt = generator
+            .render(&[
+                ChatMessage::fixed(Role::System, LONG_QUESTION),
+                ChatMessage::new(Role::User, "What is the capital of France?"),
+            ])
+            .expect("rendered");
+        let (generation, _) = run(&generator, &GenerateRequest::greedy(prompt, 12));
+        assert!(generation.text.contains("Paris"), "{kv_type:?}: {}", generation.text);
+        (generation.tokens_reused > 0, (generation.text, generation.mean_logprob))
+    };
+    let (reused, fractions) = ask(KvType::F16);
+    assert!(!reused);
+    let (reused, whole_numbers) = ask(KvType::Q8_0);
+    assert!(!reused, "a state of the other kind was used");
+    assert_ne!(whole_numbers.1, fractions.1);
+    assert_eq!(ask(KvType::Q8_0), (true, whole_numbers));
+    assert_eq!(ask(KvType::F16), (true, fractions));
 }
 
 #[test]

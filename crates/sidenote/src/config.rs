@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use sidenote_model::Precision;
+use sidenote_model::{KvType, Precision};
 
 use crate::{error::Error, walk::absolute};
 
@@ -353,13 +353,15 @@ pub struct Llm {
     pub threads: usize,
     /// Tokens of the prompt read at a time, 32 to 2,048; smaller stops sooner, larger reads faster.
     pub prefill_tokens: usize,
+    /// How the KV cache holds its numbers: `q8_0` takes about half the memory of `f16`.
+    pub kv_type: KvType,
     /// Most bytes of earlier prompts' states kept in memory for prompts that begin alike, 0 upward; 0 keeps none.
     pub kept_bytes: usize,
 }
 
 impl Default for Llm {
     fn default() -> Self {
-        Self { context_tokens: 0, threads: 0, prefill_tokens: 512, kept_bytes: 256 << 20 }
+        Self { context_tokens: 0, threads: 0, prefill_tokens: 512, kv_type: KvType::default(), kept_bytes: 256 << 20 }
     }
 }
 

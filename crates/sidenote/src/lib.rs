@@ -94,8 +94,8 @@ pub use remove::{RemoveReport, RemoveRequest};
 pub use retrieve::{Hit, SearchReport, SearchRequest, SearchTimings};
 pub use sidenote_index::{ChatId, ChatSummary, Check, ChunkId, CompactReport, DocumentId, Filter, Held};
 pub use sidenote_model::{
-    CancelToken, ChatMessage, Embedder, Generation, Generator, KeptStates, Precision, Role, Sampling, StopReason, cpu,
-    manifest,
+    CancelToken, ChatMessage, Embedder, Generation, Generator, KeptStates, KvType, Precision, Role, Sampling,
+    StopReason, cpu, manifest,
 };
 pub use sidenote_text::{Format, RowMark, Span};
 pub use walk::absolute;

@@ -71,7 +71,7 @@ fn load_embedder_from(
 /// The configured cross-encoder, where there is one.
 pub(crate) fn load_cross_encoder(config: &Config) -> Result<Option<Arc<dyn CrossEncoder>>, Error> {
     let name = &config.models.reranker;
-    if name.is_empty() {
+    if name.is_empty() || config.search.rerank_depth == 0 {
         return Ok(None);
     }
     check(config, name)?;
@@ -104,6 +104,7 @@ pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Erro
         context_tokens: config.llm.context_tokens,
         threads: config.llm.threads,
         prefill_tokens: config.llm.prefill_tokens,
+        kv_type: config.llm.kv_type,
         // A file that makes llama.cpp abort is met in a child process first, where a child can be had.
         probe: worker::own_program().transpose()?,
         kept_bytes: config.llm.kept_bytes,
