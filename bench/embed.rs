@@ -269,7 +269,7 @@ fn sample_chunks(options: &Options, embedder: &OnnxEmbedder) -> Result<Vec<Strin
     for (name, text) in corpus::sample(&options.corpus, options.documents, options.seed)? {
         chunks.extend(corpus::cut(&name, &text, embedder)?.iter().map(sidenote_text::Chunk::embedded_text));
     }
-    corpus::Random(options.seed).shuffle(&mut chunks);
+    corpus::random::Random(options.seed).shuffle(&mut chunks);
     chunks.truncate(options.chunks);
     if chunks.is_empty() { Err("the corpus holds no text".into()) } else { Ok(chunks) }
 }

@@ -16,7 +16,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from support.program import eval_retrieval, public_set
+from support.program import evaluated, public_set
 
 WAYS = {
     "as asked": lambda before: [],
@@ -40,7 +40,7 @@ def main():
             texts = {question["_id"]: " ".join([*said(asked_before(question)), question["text"]]) for question in questions}
             queries = "".join(json.dumps({"_id": name, "text": text}) + "\n" for name, text in texts.items())
             Path(folder, "queries.jsonl").write_text(queries)
-            report = eval_retrieval(folder, "--index", Path(folder, "index"))
+            report = evaluated("retrieval", folder, "--index", Path(folder, "index"))
             scores = [f"{report[leg]['ndcg@10']:.3f}" for leg in ("lexical", "dense", "fused")]
             print(f"| {name} | {' | '.join(scores)} |", flush=True)
 

@@ -15,11 +15,12 @@ import glob
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 
 import llama_cpp
+
+from support.generator import Generator
 
 # Rest between two measurements, so that one side's threads are asleep when the other begins.
 REST_SECONDS = 0.3
@@ -35,36 +36,14 @@ TOPICS = [
 ]
 
 
-class Sidenote:
-    """The child process."""
-
-    def __init__(self, binary, model, context, threads, prefill):
-        command = [binary, model, "--context", str(context), "--threads", str(threads)]
-        if prefill:
-            command += ["--prefill", str(prefill)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.info = self.read()
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit("bench/generate.rs ended, see above")
-        answer = json.loads(line)
-        if "error" in answer:
-            sys.exit(f"bench/generate.rs: {answer['error']}")
-        return answer
+class Sidenote(Generator):
+    """Ours."""
 
     def run(self, tokens, count):
-        self.process.stdin.write(json.dumps({"tokens": tokens, "max_tokens": count}) + "\n")
-        self.process.stdin.flush()
-        answer = self.read()
+        answer = self.ask(tokens=tokens, max_tokens=count)
         if answer["tokens_reused"] > 8:
             sys.exit(f"{answer['tokens_reused']} tokens came from the cache: not a cold prompt")
         return Run(answer["first_token_ms"], answer["decode_ms"], answer["tokens_generated"], answer["text"])
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 class Run:
@@ -201,7 +180,8 @@ def measure(arguments, model, text):
         return llama_cpp.Llama(path, n_ctx=arguments.context, verbose=False, **threads, **more)
 
     llm, flash = load(), load(flash_attn=True)
-    ours = Sidenote(arguments.binary, path, arguments.context, arguments.threads, arguments.prefill)
+    prefill = ["--prefill", arguments.prefill] if arguments.prefill else []
+    ours = Sidenote(arguments.binary, path, "--context", arguments.context, "--threads", arguments.threads, *prefill)
 
     print(f"\n## {model}\n\n{ours.info['machine']}; load average {os.getloadavg()[0]:.1f}")
     print(f"sidenote: {ours.info['model']}, context {ours.info['context_tokens']}, {arguments.threads} threads, prefill in pieces of {ours.info['prefill_tokens']}")

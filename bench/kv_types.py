@@ -13,8 +13,8 @@ import json
 import os
 import random
 import statistics
-import subprocess
 
+from support.generator import Generator
 from support.program import SIDENOTE, public_set
 
 GENERATE = SIDENOTE.parent / "examples/generate"
@@ -28,7 +28,7 @@ def main():
     arguments = parser.parse_args()
     asked = draw(arguments.questions)
     long = "\n\n".join(text for text, _, _ in asked[:8])[:4500]
-    sides = {"f16": Generator(arguments.model), "q8_0": Generator(arguments.model, "--q8")}
+    sides = {"f16": load(arguments.model), "q8_0": load(arguments.model, "--q8")}
     found = {name: {"likely": [], "text": [], "read": [], "write": []} for name in sides}
     for turn, (text, question, answer) in enumerate(asked):
         prompt = ASK.format(text=text, question=question)
@@ -47,7 +47,8 @@ def main():
     for name, generator in sides.items():
         one = found[name]
         print(f"| {name} | {statistics.mean(one['likely']):.4f} | {statistics.median(one['read']):.0f} "
-              f"| {statistics.median(one['write']):.1f} | {generator.memory_mib()} |")
+              f"| {statistics.median(one['write']):.1f} | {memory_mib(generator)} |")
+        generator.close()
 
 
 def draw(count):
@@ -59,25 +60,13 @@ def draw(count):
     return [(texts[of_question[row["_id"]]], row["text"], row["answers"][0]) for row in drawn]
 
 
-class Generator:
-    """The example `generate` with a model."""
+def load(model, *options):
+    return Generator(GENERATE, model, "--context", 8192, "--threads", os.cpu_count(), *options)
 
-    def __init__(self, model, *options):
-        command = [str(GENERATE), model, "--context", "8192", "--threads", str(os.cpu_count()), *options]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.process.stdout.readline()
 
-    def ask(self, **request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        if "error" in answer:
-            raise SystemExit(answer["error"])
-        return answer
-
-    def memory_mib(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
+def memory_mib(generator):
+    with open(f"/proc/{generator.process.pid}/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
 
 
 main()

@@ -13,7 +13,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from support.program import eval_retrieval, public_set
+from support.program import evaluated, public_set
 
 LANGUAGES = ["ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh"]
 
@@ -35,7 +35,7 @@ def main():
         print(f"{'':4} {'recall@5':>8} {'lexical':>8} {'dense':>8} {'nDCG@10':>8}")
         for language in options.languages:
             held = ["--only", f"lang={language}", "--lang", language]
-            report = eval_retrieval(folder, "--index", folder / "index", *held, "--take", options.take)
+            report = evaluated("retrieval", folder, "--index", folder / "index", *held, "--take", options.take)
             recall = [report[way]["recall@5"] for way in ("default", "lexical", "dense")]
             cells = [*recall, report["default"]["ndcg@10"]]
             print(f"{language:4} " + " ".join(f"{cell:8.3f}" for cell in cells), flush=True)

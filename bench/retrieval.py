@@ -9,7 +9,7 @@ search reads its best hits again, which takes a fraction of a second for each qu
 
 import argparse
 
-from support.program import eval_retrieval, public_set
+from support.program import evaluated, public_set
 
 # Which queries of a set; `None` means all.
 SETS = {
@@ -31,7 +31,7 @@ def main():
     print("|---|---|---|---|---|---|---|")
     for name in options.sets:
         only = ["--only", SETS[name]] if SETS.get(name) else []
-        report = eval_retrieval(public_set(name), "--take", options.take, *only)
+        report = evaluated("retrieval", public_set(name), "--take", options.take, *only)
         lexical, dense, fused, default = (report[way] for way in ("lexical", "dense", "fused", "default"))
         low, high = default["ndcg@10_interval"]
         cells = [name, str(report["queries"])]

@@ -13,11 +13,10 @@ Wants `sidenote` built, its models and SIDENOTE_EVALDATA. The generator is the c
 import argparse
 import json
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
-from support.program import SIDENOTE, public_set
+from support.program import evaluated, public_set
 
 
 def main():
@@ -37,7 +36,7 @@ def main():
             questions = (source / "queries.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
             answerable = [line for line in questions if json.loads(line)["answerable"]]
             Path(folder, "queries.jsonl").write_text("".join(answerable), encoding="utf-8")
-            scores = ask(folder, arguments.take)
+            scores = evaluated("answers", folder, "--take", arguments.take, "--index", Path(folder, "index"))
             print(f"| {count} | {scores['answerable']['questions']} | {scores['answerable']['read']:.2f} "
                   f"| {scores['answerable']['right']:.2f} | {scores['timings_ms']['total']:.0f} |", flush=True)
 
@@ -50,14 +49,6 @@ def versions(document, count):
         left_out = number % len(sentences)
         text = " ".join(sentence for place, sentence in enumerate(sentences) if place != left_out)
         yield {"_id": f"{document['_id']}-v{number}", "title": f"{document['title']} v{number}", "text": text or document["text"]}
-
-
-def ask(folder, take):
-    command = [SIDENOTE, "-q", "eval", "answers", folder, "--take", take, "--index", Path(folder, "index"), "--json"]
-    run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
-    if run.returncode != 0:
-        raise SystemExit(run.stdout + run.stderr)
-    return json.loads(run.stdout)
 
 
 main()

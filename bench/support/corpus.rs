@@ -1,9 +1,13 @@
 //! A seeded sample of a corpus: the same on every machine.
 
+#[path = "random.rs"]
+pub(crate) mod random;
+
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use random::Random;
 use sidenote_model::Embedder;
 use sidenote_text::{Chunk, ChunkOptions, ExtractLimits, SourceFile, TokenCounter, chunk_document, extract};
 
@@ -44,33 +48,5 @@ impl TokenCounter for Counter<'_> {
 
     fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
         self.0.token_offsets(text)
-    }
-}
-
-/// splitmix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From -1 to 1.
-    pub(crate) fn signed(&mut self) -> f32 {
-        #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
-        let unit = (self.next() >> 40) as f32 / (1_u32 << 24) as f32;
-        2.0 * unit - 1.0
-    }
-
-    /// Puts the items in an order that the seed alone decides.
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            let place = usize::try_from(self.next() % (last as u64 + 1)).unwrap_or(0);
-            items.swap(last, place);
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sidenote_model::{Embedder, EmbedderInfo, ModelError, OnnxEmbedder, TokenVectors};
 
-use crate::corpus::Random;
+use crate::corpus::random::Random;
 
 /// How far a copy's vector lies from the text's own, as a share of its length.
 const DISTANCE: f32 = 0.1;

@@ -24,9 +24,9 @@ def public_set(name):
     return Path(os.environ["SIDENOTE_EVALDATA"]) / name
 
 
-def eval_retrieval(folder, *options):
-    """The report of `sidenote eval retrieval`, whether or not its comparisons hold."""
-    command = [SIDENOTE, "-q", "eval", "retrieval", folder, *options, "--json"]
+def evaluated(what, folder, *options):
+    """The report of `sidenote eval` on `retrieval` or `answers`, whether or not its comparisons hold."""
+    command = [SIDENOTE, "-q", "eval", what, folder, *options, "--json"]
     run = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     # 1 means that a comparison does not hold.
     if run.returncode not in (0, 1):

@@ -19,6 +19,7 @@ mod error;
 mod fastembed;
 mod generate;
 mod gguf;
+mod grammar;
 mod hash;
 mod llama;
 mod llama_log;

@@ -1,5 +1,5 @@
-//! The part of llama.cpp that callers hold: loading, tokenising, rendering. What evaluates is in `llama_thread.rs`; no other
-//! file names the library.
+//! The part of llama.cpp that callers hold: loading, tokenising, rendering. What evaluates is in `llama_thread.rs`; few other
+//! files name the library, and none but these two calls it with what comes from outside.
 //!
 //! How llama.cpp behaves on bad input, and the shield:
 //! - Wrong files: most end in a null pointer and a log line. The header is read by our own reader first (`gguf.rs`), the log

@@ -1,10 +1,14 @@
 //! Requests of every kind, good and bad, from several threads at once: afterwards the same questions have the same answers.
 
 mod common;
+#[allow(dead_code, reason = "each program uses some of it")]
+#[path = "../../../bench/support/random.rs"]
+mod random;
 
 use std::ops::ControlFlow;
 
 use common::{chat, run, small_gguf};
+use random::Random;
 use sidenote_model::{
     CancelToken, GenerateRequest, Generator, LlamaGenerator, LlamaOptions, ModelError, Prompt, StopReason, TokenId,
 };
@@ -26,19 +30,6 @@ struct Known {
     /// With at most as many tokens as the place says, and one.
     answers: Vec<(String, f32)>,
     scores: Vec<f32>,
-}
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound).expect("fits")
-    }
 }
 
 #[test]
@@ -101,7 +92,7 @@ fn cold(forgetful: &LlamaGenerator, question: &str) -> Known {
 }
 
 fn ask_anything(generator: &LlamaGenerator, known: &[Known], random: &mut Random) {
-    let question = &known[random.below(known.len() as u64)];
+    let question = &known[random.below(known.len())];
     let most = 1 + random.below(4);
     let request = GenerateRequest::greedy(question.prompt.clone(), most);
     let refused = |request: &GenerateRequest| {
@@ -126,7 +117,7 @@ fn ask_anything(generator: &LlamaGenerator, known: &[Known], random: &mut Random
         }
         3 => {
             let mut prompt = question.prompt.clone();
-            let place = random.below(prompt.tokens.len() as u64);
+            let place = random.below(prompt.tokens.len());
             prompt.tokens[place] = TokenId([-1, i32::MAX, i32::MIN][random.below(3)]);
             assert!(matches!(refused(&GenerateRequest { prompt, ..request }), ModelError::Request(_)));
         }

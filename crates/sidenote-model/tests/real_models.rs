@@ -1,18 +1,18 @@
 //! The real embedding model and the smallest real LLM. Where the model files are missing the tests say so and pass, unless
 //! `SIDENOTE_REQUIRE_MODELS=1`.
 
+mod common;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-
-mod common;
-
-use common::{chat, model_file, run, small_gguf};
 
 use sidenote_model::{
     CancelToken, ChatMessage, Embedder, EmbedderOptions, GenerateRequest, Generator, KvType, LlamaGenerator,
     LlamaOptions, ModelError, OnnxEmbedder, OnnxModelPaths, Prompt, Role, Sampling, StopReason, TokenId,
 };
+
+use common::{chat, model_file, run, small_gguf};
 
 fn onnx_paths() -> Option<OnnxModelPaths> {
     Some(OnnxModelPaths {

@@ -271,7 +271,7 @@ impl Question<'_> {
         };
         let readers = Readers { embedder: Some(self.embedder), cross_encoder: self.cross_encoder };
         let Found { mut report, mut sentences } = retrieve(self.index, &self.config.search, &request, readers)?;
-        if sentences.is_empty() {
+        if sentences.is_empty() && !report.hits.is_empty() {
             report.hits.truncate(wanted);
             // No sentence was looked at; what the language model reads is chosen by sentences all the same.
             sentences = evidence::sentences_of(&report.hits, query, self.embedder)?;

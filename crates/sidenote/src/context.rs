@@ -89,7 +89,7 @@ pub(crate) fn pack(
     let mut context = Context::default();
     let replaced = version::replaced(hits, question);
     let copies = copies(hits, &replaced);
-    let mut said = Said::default();
+    let mut said = Said::nothing_of(sentences, hits);
     let mut order: Vec<usize> = (0..sentences.len())
         .filter(|place| {
             let hit = &sentences[*place].hit;
@@ -105,7 +105,7 @@ pub(crate) fn pack(
     let budget_tokens = budget_tokens.min(settings.context_tokens);
     for place in order {
         let sentence = &sentences[place];
-        if said.holds(sentence, hits) {
+        if said.holds(place) {
             continue;
         }
         // The sentence before always helps to understand, and measured it costs more by what it takes the place of: prose
@@ -127,7 +127,7 @@ pub(crate) fn pack(
             by_best_sentence.push(sentence.hit);
         }
         wanted.iter().for_each(|place| {
-            said.add(&sentences[*place], hits);
+            said.add(*place);
         });
         chosen.extend(wanted);
     }
@@ -137,15 +137,13 @@ pub(crate) fn pack(
         let hit = &hits[place];
         let of_hit = |sentence: &usize| sentences[*sentence].hit == place;
         let inside: Vec<usize> = chosen.iter().copied().filter(of_hit).collect();
-        let outside: Vec<&Sentence> = (0..sentences.len())
-            .filter(|sentence| of_hit(sentence) && !chosen.contains(sentence))
-            .map(|sentence| &sentences[sentence])
-            .collect();
+        let outside: Vec<usize> =
+            (0..sentences.len()).filter(|sentence| of_hit(sentence) && !chosen.contains(sentence)).collect();
         if !outside.is_empty() {
-            let tokens = outside.iter().map(|sentence| count(sentence, hits, generator)).sum();
+            let tokens = outside.iter().map(|sentence| count(&sentences[*sentence], hits, generator)).sum();
             let why = if replaced.contains(&place) {
                 "a newer version of the document was found"
-            } else if copies.contains(&place) || outside.iter().all(|sentence| said.holds(sentence, hits)) {
+            } else if copies.contains(&place) || outside.iter().all(|sentence| said.holds(*sentence)) {
                 "says the same as a passage before it"
             } else if inside.is_empty() {
                 "did not fit into the context (`answer.context_tokens`)"

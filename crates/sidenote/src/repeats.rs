@@ -3,7 +3,7 @@
 //! Five versions of a page would take the place of everything else that the language model could read. Word for word the same
 //! is what counts here, and no likeness short of it: versions often differ in the one number that is asked for.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
     evidence::Sentence,
@@ -13,47 +13,60 @@ use crate::{
     version,
 };
 
-/// A sentence and what it is about.
-type Key = (Vec<Term>, Vec<Term>);
-
 /// The sentences said so far.
-#[derive(Default)]
-pub(crate) struct Said(HashSet<Key>);
+///
+/// One is the same as another where its very words stand under the same title and headings: "The price is 890 pounds" says another
+/// thing under another. Rows of tables need their table, and are never the same.
+pub(crate) struct Said {
+    /// A number for each sentence, equal where they are the same; `None` for one that is never the same.
+    kinds: Vec<Option<usize>>,
+    said: HashSet<usize>,
+}
 
 impl Said {
-    /// Whether the very words were said under the same title and headings: "The price is 890 pounds" says another thing under
-    /// another. Rows of tables need their table, and are never the same.
-    pub(crate) fn holds(&self, sentence: &Sentence, hits: &[Hit]) -> bool {
-        key(sentence, hits).is_some_and(|key| self.0.contains(&key))
+    /// Nothing of these sentences yet.
+    pub(crate) fn nothing_of(sentences: &[Sentence], hits: &[Hit]) -> Self {
+        let mut numbers = HashMap::new();
+        let abouts: Vec<Vec<Term>> = hits.iter().map(about).collect();
+        let kinds = sentences.iter().map(|sentence| {
+            let text = sentence.span.slice(&hits[sentence.hit].text).filter(|text| kind(text) != Kind::Row)?;
+            let next = numbers.len();
+            Some(*numbers.entry((&abouts[sentence.hit], terms(text))).or_insert(next))
+        });
+        Self { kinds: kinds.collect(), said: HashSet::new() }
     }
 
-    /// Adds one. Whether it was new.
-    pub(crate) fn add(&mut self, sentence: &Sentence, hits: &[Hit]) -> bool {
-        key(sentence, hits).is_none_or(|key| self.0.insert(key))
+    /// Whether the sentence at a place was said.
+    pub(crate) fn holds(&self, place: usize) -> bool {
+        self.kinds[place].is_some_and(|kind| self.said.contains(&kind))
+    }
+
+    /// Adds the sentence at a place. Whether it was new.
+    pub(crate) fn add(&mut self, place: usize) -> bool {
+        self.kinds[place].is_none_or(|kind| self.said.insert(kind))
     }
 }
 
-fn key(sentence: &Sentence, hits: &[Hit]) -> Option<Key> {
-    let hit = &hits[sentence.hit];
-    let text = sentence.span.slice(&hit.text)?;
+/// What the sentences of a hit are about.
+fn about(hit: &Hit) -> Vec<Term> {
     let mut about = version::name_of_all(hit);
     about.extend(hit.heading.iter().flat_map(|heading| terms(heading)));
-    (kind(text) != Kind::Row).then(|| (about, terms(text)))
+    about
 }
 
 /// How many hits, in their order, hold `wanted` that say something else than those before them: one of which half was said does
 /// not count.
 pub(crate) fn reach(hits: &[Hit], sentences: &[Sentence], wanted: usize) -> usize {
-    let mut said = Said::default();
+    let mut said = Said::nothing_of(sentences, hits);
     let mut found = 0;
-    for place in 0..hits.len() {
+    for hit in 0..hits.len() {
         if found == wanted {
-            return place;
+            return hit;
         }
         let (mut own, mut new) = (0, 0);
-        for sentence in sentences.iter().filter(|sentence| sentence.hit == place) {
+        for place in (0..sentences.len()).filter(|place| sentences[*place].hit == hit) {
             own += 1;
-            new += usize::from(said.add(sentence, hits));
+            new += usize::from(said.add(place));
         }
         found += usize::from(own == 0 || 2 * new > own);
     }
@@ -80,10 +93,10 @@ mod tests {
 
     fn repeated(hits: &[Hit]) -> Vec<usize> {
         let sentences = sentences_of(hits, "price", &HashEmbedder::new()).unwrap();
-        let mut said = Said::default();
+        let mut said = Said::nothing_of(&sentences, hits);
         let is_old = |place: &usize| {
-            let held = said.holds(&sentences[*place], hits);
-            assert_eq!(said.add(&sentences[*place], hits), !held);
+            let held = said.holds(*place);
+            assert_eq!(said.add(*place), !held);
             held
         };
         (0..sentences.len()).filter(is_old).collect()
