@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Fit the weights of crates/sidenote/src/confidence.rs to what `sidenote eval answers --keep FILE` has kept.
 
-    python3 bench/fit_confidence.py public.jsonl [--report golden.jsonl]
+    python3 bench/fit_confidence.py public.jsonl [--report golden.jsonl] [--quotes]
 
-The files come from runs with SIDENOTE_ANSWER_MIN_CONFIDENCE=0, so that every question has an answer to judge.
+The files come from runs with SIDENOTE_ANSWER_MIN_CONFIDENCE=0, so that every question has an answer to judge; with --quotes from
+runs with SIDENOTE_ANSWER_MODE=extract too, whose answers have fewer signals (`bench/left_out.py --keep FILE` makes such a one).
 
 Logistic regression with some ridge, by Newton's method; the label of a line is whether its answer was right. Lines without
 signals (nothing was found, or the model refused) are left out: they are never answered. Prints weights for the Rust file, and
@@ -13,11 +14,14 @@ import json
 import math
 import sys
 
-NAMES = ["evidence", "quote_cosine", "question_held", "names_held", "answer_held", "mean_logprob", "first_logprob", "verdict", "agreement"]
+QUOTES = "--quotes" in sys.argv
+NAMES = ["evidence", "quote_cosine"]
+if not QUOTES:
+    NAMES += ["question_held", "names_held", "answer_held", "mean_logprob", "first_logprob", "verdict", "agreement"]
 
 
 def main():
-    arguments = sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--quotes"]
     report = arguments[arguments.index("--report") + 1] if "--report" in arguments else None
     fitted = read(arguments[0])
     rows = [(features(line), line["right"]) for line in fitted if usable(line)]
@@ -41,7 +45,7 @@ def read(path):
 
 def usable(line):
     # Where no sentence of the draft is carried, nothing is shown whatever the confidence.
-    return line["signals"] is not None and line["signals"]["answer_held"] > 0
+    return line["signals"] is not None and (QUOTES or line["signals"]["answer_held"] > 0)
 
 
 def features(line):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | vectors | lexical | chunking | generate] (default: all). See bench/README.md.
+# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | vectors | lexical | chunking | generate | first_token] (default: all). See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -81,10 +81,20 @@ if wants chunking; then
         "$cache/limits/bin/python" bench/chunking.py
     fi
 fi
-if wants generate; then
+if wants generate || wants first_token; then
     # Built for this machine's CPU, about 15 minutes on two cores.
     export CMAKE_ARGS="-DGGML_NATIVE=ON"
     environment venv llama-cpp-python "$llama" "--no-binary llama-cpp-python"
+fi
+if wants generate; then
     "$cache/venv/bin/python" bench/generate.py --binary "$examples/generate" --pairs "$pairs" \
         --model smollm2-135m-instruct-q4_1 --model qwen2.5-coder-1.5b-instruct-q4_k_m
+fi
+if wants first_token; then
+    if [ -z "${SIDENOTE_EVALDATA:-}" ]; then
+        echo "first_token: SKIPPED, name a folder with squad2_dev in SIDENOTE_EVALDATA" >&2
+    else
+        cargo build --release --locked --workspace --bins >&2
+        "$cache/venv/bin/python" bench/first_token.py
+    fi
 fi

@@ -208,6 +208,31 @@ fn details_name_the_model_and_the_times() {
 }
 
 #[test]
+fn an_answer_is_explained_from_what_was_found_to_its_confidence() {
+    let Some(mut sandbox) = handbook() else { return };
+    let (_, answer) = sandbox.json(["ask", QUESTIONS[0], "--explain"]);
+    check_answer(&answer);
+    let found: BTreeSet<i64> =
+        answer["passages"].as_array().unwrap().iter().map(|hit| hit["chunk"].as_i64().unwrap()).collect();
+    let read = answer["read"].as_array().unwrap();
+    assert!(!read.is_empty() && read.iter().all(|read| found.contains(&read["chunk"].as_i64().unwrap())), "{answer:#}");
+    assert!(answer["signals"]["verdict"].is_number(), "{answer:#}");
+
+    let run = sandbox.run(["ask", QUESTIONS[0], "--explain"]);
+    for said in ["Found, best first", "travel.md", "score ", ": read", "Read by the language model", "Confidence "] {
+        assert!(run.stdout.contains(said), "{said}: {run:?}");
+    }
+    sandbox.set("SIDENOTE_ANSWER_CONTEXT", "passages");
+    let (_, whole) = sandbox.json(["ask", QUESTIONS[0]]);
+    check_answer(&whole);
+    let first = whole["read"][0]["text"].as_str().unwrap();
+    let hits = whole["passages"].as_array().unwrap();
+    let hit = hits.iter().find(|hit| hit["chunk"] == whole["read"][0]["chunk"]).unwrap();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(first), words(hit["text"].as_str().unwrap()), "a passage is read whole");
+}
+
+#[test]
 fn a_question_longer_than_the_context_is_refused_with_its_length() {
     let Some(mut sandbox) = handbook() else { return };
     sandbox.set("SIDENOTE_LLM_CONTEXT_TOKENS", "512");

@@ -199,6 +199,29 @@ fn a_missing_model_names_its_file_and_how_to_get_it() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn quotes_alone_want_no_language_model() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    models_without(&mut sandbox, SMALL_GENERATOR);
+    let (code, answer) = sandbox.json(["ask", "Who approves travel expenses?", "--extract"]);
+    check_schema("ask", &answer);
+    assert_eq!((code, answer["answered"].as_bool(), answer["model"].as_str()), (0, Some(true), Some("")), "{answer:#}");
+    let note = &answer["citations"][0];
+    let stored = fs_err::read_to_string(note["document"]["path"].as_str().unwrap()).unwrap();
+    assert!(stored.contains(note["quote"].as_str().unwrap()), "{answer:#}");
+    assert!(note["quote"].as_str().unwrap().contains("Ruth Adler"), "{answer:#}");
+    assert_eq!((&answer["tokens"]["prompt"], answer["read"].as_array().map(Vec::len)), (&0.into(), Some(0)));
+
+    let (code, answer) = sandbox.json(["ask", "How do comets form in the outer solar system?", "--extract"]);
+    assert_eq!((code, answer["answered"].as_bool()), (1, Some(false)), "{answer:#}");
+    assert!(answer["reason"].as_str().unwrap().starts_with("The documents do not say."), "{answer:#}");
+    let run = sandbox.run(["ask", "Who approves travel expenses?", "--extract", "--explain"]);
+    assert!(run.stdout.contains("Confidence ") && !run.stdout.contains("Read by"), "{run:?}");
+}
+
 #[test]
 fn a_damaged_model_is_refused_without_taking_the_program_down() {
     let Some(mut sandbox) = Sandbox::with_models() else { return };

@@ -368,6 +368,7 @@ fn what_is_no_decent_request_is_refused_and_harms_nobody() {
         ("/api/v1/search", json!({"query": "a", "filter": {"since": "yesterday"}})),
         ("/api/v1/ask", json!({"question": "  "})),
         ("/api/v1/ask", json!({"question": "a", "max_tokens": 0})),
+        ("/api/v1/ask", json!({"question": "a", "mode": "psychic"})),
         ("/api/v1/ingest", json!({"paths": []})),
         ("/v1/chat/completions", json!({"model": "sidenote", "messages": []})),
         ("/v1/embeddings", json!({"model": "sidenote-embedding", "input": []})),

@@ -207,6 +207,14 @@ pub(crate) struct AskArgs {
     #[arg(long, requires = "json")]
     pub(crate) stream: bool,
 
+    /// Quote the statements that speak most of the question; no language model is asked
+    #[arg(long)]
+    pub(crate) extract: bool,
+
+    /// Show below the answer how it came about: what was found, read, left out and written, and what the confidence is made of
+    #[arg(long, conflicts_with = "stream")]
+    pub(crate) explain: bool,
+
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 

@@ -13,6 +13,7 @@ mod eval;
 pub(crate) mod eval_answers;
 pub(crate) mod eval_init;
 pub(crate) mod eval_retrieval;
+mod explain;
 pub(crate) mod export;
 pub(crate) mod ingest;
 pub(crate) mod mcp;

@@ -757,7 +757,7 @@ function howFound(final) {
       ...unlisted.map((left) => make("li", { className: "quiet" }, `passage ${left.chunk}: `, ...withCode(saying(left))))),
     facts([
       ["Confidence", `${Math.round(final.confidence * 100)} %`],
-      ["Model", `${final.model}, seed ${final.seed}`],
+      ["Model", final.model ? `${final.model}, seed ${final.seed}` : "none: quotes alone"],
       ["Tokens", `${tokens.prompt.toLocaleString()} read (${tokens.reused.toLocaleString()} known from before), ${tokens.generated.toLocaleString()} written`],
       ["Opening the models", milliseconds(time.load)],
       ["Finding passages", milliseconds(time.retrieve)],

@@ -119,6 +119,22 @@ impl From<&sidenote::AnswerSentence> for wire::Sentence {
     }
 }
 
+impl From<&sidenote::Signals> for wire::Signals {
+    fn from(signals: &sidenote::Signals) -> Self {
+        Self {
+            verdict: signals.verdict,
+            names_held: signals.names_held,
+            agreement: signals.agreement,
+            evidence: signals.evidence,
+            quote_cosine: signals.quote_cosine,
+            question_held: signals.question_held,
+            answer_held: signals.answer_held,
+            mean_logprob: signals.mean_logprob,
+            first_logprob: signals.first_logprob,
+        }
+    }
+}
+
 impl From<&sidenote::Answer> for wire::Answer {
     fn from(answer: &sidenote::Answer) -> Self {
         let timings = &answer.timings;
@@ -128,6 +144,7 @@ impl From<&sidenote::Answer> for wire::Answer {
             answered: answer.answered,
             reason: answer.reason.clone(),
             confidence: answer.confidence,
+            signals: answer.signals.as_ref().map(Into::into),
             answer: answer.answer.clone(),
             sentences: answer.sentences.iter().map(Into::into).collect(),
             citations: answer.citations.iter().map(Into::into).collect(),
@@ -136,6 +153,11 @@ impl From<&sidenote::Answer> for wire::Answer {
                 .left_out
                 .iter()
                 .map(|left| wire::LeftOut { chunk: left.chunk.0, tokens: count(left.tokens), why: left.why.clone() })
+                .collect(),
+            read: answer
+                .read
+                .iter()
+                .map(|read| wire::ReadPassage { chunk: read.chunk.0, text: read.text.clone() })
                 .collect(),
             timings_ms: wire::AnswerMillis {
                 load: timings.load,

@@ -128,6 +128,40 @@ pub struct LeftOut {
     pub why: String,
 }
 
+/// What the confidence of an answer is made of. Each speaks for the answer where it is high.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Signals {
+    /// Log-odds that the language model gives to the quote answering the question.
+    pub verdict: f32,
+    /// Share of the question's names and numbers that the quoted document holds, 0 to 1.
+    pub names_held: f32,
+    /// Share of the drafts that point at the quote, 0 to 1.
+    pub agreement: f32,
+    /// How much the quoted sentences speak of the question: late interaction, cosine and words held, about 0 to 1.6.
+    pub evidence: f32,
+    /// Cosine of the quoted sentences with the question, -1 to 1.
+    pub quote_cosine: f32,
+    /// Share of the question's words that the quote and its headings hold, 0 to 1.
+    pub question_held: f32,
+    /// Share of the answer's own words that the quote and its headings hold, 0 to 1.
+    pub answer_held: f32,
+    /// Mean log-probability of what was written, a token, at most 0.
+    pub mean_logprob: f32,
+    /// Log-probability of its first token, at most 0.
+    pub first_logprob: f32,
+}
+
+/// What the language model read of a passage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ReadPassage {
+    /// Number of the chunk.
+    pub chunk: i64,
+    /// The text; ` ... ` stands where sentences are left out.
+    pub text: String,
+}
+
 /// Where the time of an answer went, in milliseconds; `null` for a stage that was not reached.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
@@ -176,6 +210,8 @@ pub struct Answer {
     pub reason: Option<String>,
     /// From 0 to 1.
     pub confidence: f32,
+    /// What the confidence is made of; `null` where nothing was written that could be judged.
+    pub signals: Option<Signals>,
     /// The whole answer.
     pub answer: String,
     /// The answer's sentences in order.
@@ -186,6 +222,8 @@ pub struct Answer {
     pub passages: Vec<Hit>,
     /// The passages that did not fit.
     pub left_out: Vec<LeftOut>,
+    /// What the language model read, in its order.
+    pub read: Vec<ReadPassage>,
     /// Where the time went.
     pub timings_ms: AnswerMillis,
     /// What it took.

@@ -7,6 +7,7 @@ use sidenote_index::{DocumentId, Filter};
 use crate::{
     cite::Citation,
     confidence::Signals,
+    config::AnswerMode,
     context::{LeftOut, ReadPassage},
     retrieve::Hit,
 };
@@ -43,6 +44,8 @@ pub struct AskRequest {
     pub max_tokens: Option<usize>,
     /// Seed of sampling; `None` means `answer.seed`. Without effect at temperature 0.
     pub seed: Option<u64>,
+    /// Whether the language model writes, or statements are quoted alone; `None` means `answer.mode`.
+    pub mode: Option<AnswerMode>,
 }
 
 impl AskRequest {
@@ -55,6 +58,7 @@ impl AskRequest {
             filter: Filter::default(),
             max_tokens: None,
             seed: None,
+            mode: None,
         }
     }
 }
@@ -156,7 +160,7 @@ pub struct Answer {
     pub reason: Option<String>,
     /// 0 to 1.
     pub confidence: f32,
-    /// What the confidence was made of; `None` where there was no draft to judge.
+    /// What the confidence was made of; `None` where there was nothing to judge.
     pub signals: Option<Signals>,
     /// What the model wrote, unchecked: for measurements, never for display.
     pub draft: String,
@@ -176,7 +180,7 @@ pub struct Answer {
     pub timings: AskTimings,
     /// Tokens of the language model.
     pub tokens: AskTokens,
-    /// The language model.
+    /// The language model; empty where none was asked.
     pub model: String,
     /// The seed.
     pub seed: u64,

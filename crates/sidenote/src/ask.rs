@@ -8,45 +8,33 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Instant};
 
-use sidenote_index::{Filter, Index};
-use sidenote_model::{
-    CancelToken, CrossEncoder, Embedder, GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling,
-    StopReason,
-};
+use sidenote_index::Filter;
+use sidenote_model::{GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason};
 
 use crate::{
-    answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens},
+    answer::{Answer, AskEvent, AskPhase},
     cite::{self, Citation, Support},
     confidence::Signals,
-    config::{Config, SearchMode},
     context::{self, Context},
     draft::{self, DraftSentence, LabelFilter},
     error::Error,
-    evidence::{self, Sentence},
+    evidence::Sentence,
     follow_up,
     known_names::KnownNames,
     parts::{self, Part},
     prompt,
-    repeats::reach,
-    retrieve::{Found, Hit, Readers, SearchRequest, milliseconds, retrieve},
+    question::{Question, closest, sum},
+    retrieve::{Hit, milliseconds},
     verdict::{Claim, Judge},
 };
 
 /// Confidence below which other ways to an answer are tried, even where this one may be shown.
 const UNSURE: f32 = 0.3;
 
-/// One question at work.
-pub(crate) struct Question<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) index: &'a Index,
-    pub(crate) embedder: &'a dyn Embedder,
-    pub(crate) cross_encoder: Option<&'a dyn CrossEncoder>,
+/// A language model at a question.
+pub(crate) struct Asking<'a> {
+    pub(crate) question: &'a Question<'a>,
     pub(crate) generator: &'a dyn Generator,
-    pub(crate) request: &'a AskRequest,
-    pub(crate) cancel: &'a CancelToken,
-    /// When the question was asked, and how long opening the models took.
-    pub(crate) asked: Instant,
-    pub(crate) load_ms: f64,
 }
 
 /// What was read for a question or a part of it, and what of it would be claimed.
@@ -68,33 +56,31 @@ pub(crate) struct Outcome {
     pub(crate) missing: Option<String>,
 }
 
-impl Question<'_> {
+impl Asking<'_> {
     /// Answers it.
     pub(crate) fn answer(&self, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Answer, Error> {
-        let mut answer = self.blank();
-        let (request, settings) = (self.request, &self.config.answer);
+        let mut answer = self.question.blank(self.generator.info().name);
+        let request = self.question.request;
+        let settings = &self.question.config.answer;
         if settings.rewrite {
             answer.standalone =
-                follow_up::stand_alone(&request.question, &request.earlier, self.generator, self.cancel)?;
-            self.stop_if_cancelled()?;
+                follow_up::stand_alone(&request.question, &request.earlier, self.generator, self.question.cancel)?;
+            self.question.stop_if_cancelled()?;
         }
         if let Some(standalone) = &answer.standalone {
             on_event(AskEvent::Understood(standalone));
         }
         let question = answer.standalone.as_ref().unwrap_or(&request.question);
         let parts = match settings.parts {
-            true => parts::split(question, self.generator, self.cancel)?,
+            true => parts::split(question, self.generator, self.question.cancel)?,
             false => vec![Part::whole(question)],
         };
-        self.stop_if_cancelled()?;
+        self.question.stop_if_cancelled()?;
         let mut outcomes = Vec::with_capacity(parts.len());
         for part in &parts {
             outcomes.push(self.answer_part(part, &mut answer, on_event)?);
         }
         answer.reason = reason(&parts, &outcomes);
-        self.forget_removed(&mut answer)?;
-        answer.answered = !answer.sentences.is_empty();
-        answer.answer = numbered(&answer.sentences);
         // An answer is as sure as the least sure part that is shown.
         let by_confidence = |a: &&Outcome, b: &&Outcome| a.confidence.total_cmp(&b.confidence);
         let shown = outcomes.iter().filter(|outcome| outcome.missing.is_none()).min_by(by_confidence);
@@ -102,9 +88,7 @@ impl Question<'_> {
             answer.confidence = outcome.confidence;
             answer.signals = outcome.signals;
         }
-        answer.timings.total = milliseconds(self.asked);
-        on_event(AskEvent::Final(&answer));
-        Ok(answer)
+        self.question.finish(answer, on_event)
     }
 
     /// Answers a part of the question.
@@ -117,7 +101,7 @@ impl Question<'_> {
         let reading = self.read(part, answer, on_event)?;
         let Reading { confidence, signals, .. } = reading;
         if !part.leans
-            && confidence < self.config.answer.min_confidence.max(UNSURE)
+            && confidence < self.question.config.answer.min_confidence.max(UNSURE)
             && let Some(outcome) = self.try_again(part, &reading, answer, on_event)?
         {
             return Ok(outcome);
@@ -134,7 +118,7 @@ impl Question<'_> {
 
     /// Whether what was read may be shown.
     pub(crate) fn is_sure(&self, reading: &Reading) -> bool {
-        !reading.claims.is_empty() && reading.confidence >= self.config.answer.min_confidence
+        !reading.claims.is_empty() && reading.confidence >= self.question.config.answer.min_confidence
     }
 
     /// Has the model read what is found for a part of the question.
@@ -144,7 +128,7 @@ impl Question<'_> {
         answer: &mut Answer,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<Reading, Error> {
-        self.read_found(part, &part.question, self.request.filter.clone(), answer, on_event)
+        self.read_found(part, &part.question, self.question.request.filter.clone(), answer, on_event)
     }
 
     /// Finds passages, has the model read them, and decides what of its drafts would be claimed.
@@ -157,7 +141,7 @@ impl Question<'_> {
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<Reading, Error> {
         on_event(AskEvent::Phase(AskPhase::Retrieving));
-        let (hits, mut sentences) = self.find_passages(query, filter, answer)?;
+        let (hits, mut sentences) = self.question.find(query, filter, answer)?;
         if part.leans {
             sentences.retain(|sentence| !is_cited(sentence, &hits, &answer.citations));
         }
@@ -167,7 +151,7 @@ impl Question<'_> {
         }
         let (context, prompts) = self.build_prompts(part, &hits, &sentences)?;
         add_passages(answer, &hits, &context);
-        self.stop_if_cancelled()?;
+        self.question.stop_if_cancelled()?;
 
         on_event(AskEvent::Phase(AskPhase::Reading));
         let mut drafts = Vec::with_capacity(prompts.len());
@@ -190,11 +174,11 @@ impl Question<'_> {
             sentences: &sentences,
             context: &context,
             generator: self.generator,
-            cancel: self.cancel,
-            names: &KnownNames::of(&part.question, self.index)?,
+            cancel: self.question.cancel,
+            names: &KnownNames::of(&part.question, self.question.index)?,
         };
         let claims = judge.decide(supported)?;
-        self.stop_if_cancelled()?;
+        self.question.stop_if_cancelled()?;
         tracing::debug!(verdict_ms = milliseconds(started), claims = claims.len(), "claims weighed");
         let mut drafted = Vec::new();
         for sentence in draft::parse(&drafts[0].text, context.passages.len()) {
@@ -209,78 +193,6 @@ impl Question<'_> {
         let confidence = signals.map_or(0.0, |signals| signals.confidence());
         tracing::debug!(?signals, confidence, "part checked");
         Ok(Reading { hits, sentences, drafted, claims, signals, confidence })
-    }
-
-    /// A document may be removed while the model reads it. What was streamed of it was there then; the answer does not have it.
-    fn forget_removed(&self, answer: &mut Answer) -> Result<(), Error> {
-        let read: BTreeSet<_> = answer.passages.iter().map(|hit| hit.document.id).collect();
-        let mut gone = BTreeSet::new();
-        for id in read {
-            if self.index.document(id)?.is_none() {
-                gone.insert(id);
-            }
-        }
-        let said = answer.sentences.len();
-        answer.forget(&gone);
-        if answer.sentences.len() < said {
-            answer.reason = Some("A document that said it was removed meanwhile.".into());
-        } else if answer.reason.is_some() && !gone.is_empty() {
-            // It may name what is gone.
-            answer.reason = Some("The documents do not say; one that was looked at was removed meanwhile.".into());
-        }
-        Ok(())
-    }
-
-    fn blank(&self) -> Answer {
-        Answer {
-            question: self.request.question.clone(),
-            standalone: None,
-            answered: false,
-            reason: None,
-            confidence: 0.0,
-            signals: None,
-            draft: String::new(),
-            answer: String::new(),
-            sentences: Vec::new(),
-            citations: Vec::new(),
-            passages: Vec::new(),
-            left_out: Vec::new(),
-            read: Vec::new(),
-            timings: AskTimings { load: self.load_ms, ..AskTimings::default() },
-            tokens: AskTokens::default(),
-            model: self.generator.info().name,
-            seed: self.request.seed.unwrap_or(self.config.answer.seed),
-        }
-    }
-
-    /// Finds the passages; gives them with their sentences.
-    fn find_passages(
-        &self,
-        query: &str,
-        filter: Filter,
-        answer: &mut Answer,
-    ) -> Result<(Vec<Hit>, Vec<Sentence>), Error> {
-        let wanted = self.config.answer.passages;
-        let request = SearchRequest {
-            query: query.to_owned(),
-            plain: true,
-            // Much of it may say the same again.
-            limit: wanted.max(self.config.search.rerank_depth),
-            mode: SearchMode::Hybrid,
-            filter,
-        };
-        let readers = Readers { embedder: Some(self.embedder), cross_encoder: self.cross_encoder };
-        let Found { mut report, mut sentences } = retrieve(self.index, &self.config.search, &request, readers)?;
-        if sentences.is_empty() && !report.hits.is_empty() {
-            report.hits.truncate(wanted);
-            // No sentence was looked at; what the language model reads is chosen by sentences all the same.
-            sentences = evidence::sentences_of(&report.hits, query, self.embedder)?;
-        }
-        report.hits.truncate(reach(&report.hits, &sentences, wanted));
-        sentences.retain(|sentence| sentence.hit < report.hits.len());
-        answer.timings.retrieve += report.timings.total;
-        answer.timings.rerank = sum(answer.timings.rerank, report.timings.rerank);
-        Ok((report.hits, sentences))
     }
 
     /// The context and the prompts that hold it. Counting the parts of a prompt is an estimate of the whole, so the
@@ -300,7 +212,8 @@ impl Question<'_> {
         }
         let mut budget = window - reserved;
         loop {
-            let context = context::pack(hits, sentences, &part.question, &self.config.answer, budget, self.generator);
+            let context =
+                context::pack(hits, sentences, &part.question, &self.question.config.answer, budget, self.generator);
             let prompts = self.render(part, &context.passages)?;
             let needed = longest(&prompts) + self.max_tokens();
             if needed <= window || context.passages.is_empty() {
@@ -313,11 +226,14 @@ impl Question<'_> {
     /// The prompts of the drafts.
     fn render(&self, part: &Part, passages: &[context::Passage]) -> Result<Vec<Prompt>, Error> {
         let ways = prompt::answer_messages(passages, &part.question);
-        ways.iter().take(self.config.answer.drafts).map(|messages| Ok(self.generator.render(messages)?)).collect()
+        ways.iter()
+            .take(self.question.config.answer.drafts)
+            .map(|messages| Ok(self.generator.render(messages)?))
+            .collect()
     }
 
     fn max_tokens(&self) -> usize {
-        self.request.max_tokens.unwrap_or(self.config.answer.max_tokens)
+        self.question.request.max_tokens.unwrap_or(self.question.config.answer.max_tokens)
     }
 
     fn generate(
@@ -326,7 +242,7 @@ impl Question<'_> {
         answer: &mut Answer,
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<Generation, Error> {
-        let settings = &self.config.answer;
+        let settings = &self.question.config.answer;
         let sampling = if settings.temperature > 0.0 {
             Sampling::Temperature { temperature: settings.temperature, top_p: 0.95, seed: answer.seed }
         } else {
@@ -338,12 +254,12 @@ impl Question<'_> {
             stop: Vec::new(),
             grammar: None,
             sampling,
-            cancel: self.cancel.clone(),
+            cancel: self.question.cancel.clone(),
         };
         let mut filter = LabelFilter::default();
         let mut first_token = None;
         let generation = self.generator.generate(&request, &mut |piece| {
-            first_token.get_or_insert_with(|| milliseconds(self.asked));
+            first_token.get_or_insert_with(|| milliseconds(self.question.asked));
             let shown = filter.push(piece);
             if !shown.is_empty() {
                 on_event(AskEvent::Token(&shown));
@@ -404,42 +320,14 @@ impl Question<'_> {
     ) -> Result<bool, Error> {
         let mut settled_one = false;
         for Claim { sentence, support, .. } in claims {
-            let Some(note) = self.note(answer, &hits[support.hit], support)? else {
+            let place = (&hits[support.hit], support.span);
+            if self.question.settle(answer, sentence.text.clone(), place, on_event)? {
+                settled_one = true;
+            } else {
                 on_event(AskEvent::Retract(&sentence.text));
-                continue;
-            };
-            settled_one = true;
-            let settled = AnswerSentence { text: sentence.text, citations: vec![note], supported: true };
-            if answer.sentences.contains(&settled) {
-                // One sentence answers two parts.
-                continue;
             }
-            let notes: Vec<Citation> = answer.citations.iter().filter(|citation| citation.n == note).cloned().collect();
-            answer.timings.first_sentence.get_or_insert_with(|| milliseconds(self.asked));
-            on_event(AskEvent::Sentence { sentence: &settled, citations: &notes });
-            answer.sentences.push(settled);
         }
         Ok(settled_one)
-    }
-
-    /// The number of the note at a place: the one that stands already, or a new one.
-    fn note(&self, answer: &mut Answer, hit: &Hit, support: Support) -> Result<Option<u32>, Error> {
-        let known = answer
-            .citations
-            .iter()
-            .find(|citation| citation.document.id == hit.document.id && citation.span.contains(support.span));
-        if let Some(known) = known {
-            return Ok(Some(known.n));
-        }
-        let before = u32::try_from(answer.citations.len()).unwrap_or(u32::MAX);
-        let n = self.request.first_note.saturating_add(before);
-        let cut = cite::cut(self.index, hit, support.span, n)?;
-        answer.citations.extend(cut.clone());
-        Ok(cut.map(|citation| citation.n))
-    }
-
-    pub(crate) fn stop_if_cancelled(&self) -> Result<(), Error> {
-        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
     }
 }
 
@@ -490,42 +378,14 @@ fn reason(parts: &[Part], outcomes: &[Outcome]) -> Option<String> {
     missing().next().map(|(_, reason)| reason.clone())
 }
 
-/// The sentences with the numbers of their notes.
-fn numbered(sentences: &[AnswerSentence]) -> String {
-    sentences.iter().map(AnswerSentence::with_notes).collect::<Vec<_>>().join(" ")
-}
-
-/// The sum of what is known of both.
-fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    a.zip(b).map(|(a, b)| a + b).or(a).or(b)
-}
-
-/// What was looked at, and what came closest.
-fn closest(hits: &[Hit], sentences: &[Sentence]) -> String {
-    if hits.is_empty() {
-        return "Nothing in the documents matches the question.".into();
-    }
-    let looked_at = hits.iter().map(|hit| hit.document.id).collect::<std::collections::BTreeSet<_>>().len();
-    let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score())).map_or(0, |sentence| sentence.hit);
-    let hit = &hits[best];
-    let name = hit.document.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let place = hit.heading.last().map(|heading| format!(", under \u{201c}{heading}\u{201d}")).unwrap_or_default();
-    let page = hit.page.map(|page| format!(", page {page}")).unwrap_or_default();
-    format!(
-        "The documents do not say. Looked at {} passages of {looked_at} document{}; the closest is {name}{page}{place}.",
-        hits.len(),
-        if looked_at == 1 { "" } else { "s" },
-    )
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::Arc;
 
-    use sidenote_model::{HashEmbedder, ScriptedGenerator};
+    use sidenote_model::{CancelToken, HashEmbedder, ScriptedGenerator};
 
     use super::*;
-    use crate::{Engine, IngestRequest, Isolation};
+    use crate::{AskRequest, Config, Engine, IngestRequest, Isolation};
 
     pub(crate) const HANDBOOK: &str = "# Handbook\n\n## Travel\n\nThe finance director approves travel expenses. They are paid within a \
                             week.\n\n## Depot\n\nThe rent of the depot is 52,800 pounds a year.\n\n## Works\n\nThe rent of the \

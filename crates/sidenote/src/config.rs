@@ -294,12 +294,38 @@ impl Default for Search {
     }
 }
 
+/// What the language model reads of the passages that are found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ContextOf {
+    /// The sentences that speak of the question, and those without which they say nothing.
+    #[default]
+    Sentences,
+    /// Whole passages, best first. With these `answer.context_tokens` wants to be some times as large.
+    Passages,
+}
+
+/// How a question is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerMode {
+    /// The language model reads what is found; what it writes is checked and noted.
+    #[default]
+    Write,
+    /// The statements that speak most of the question are quoted; no language model is needed.
+    Extract,
+}
+
 /// Answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Answering {
+    /// Whether the language model writes, or statements are quoted alone.
+    pub mode: AnswerMode,
     /// Passages looked at, 1 to 50.
     pub passages: usize,
+    /// What the language model reads of them.
+    pub context: ContextOf,
     /// Most tokens of passages in the prompt, 128 upward; capped by the context window.
     pub context_tokens: usize,
     /// Drafts the language model writes of an answer, 1 or 2: a second one, with the question put another way, takes about a
@@ -328,7 +354,9 @@ pub struct Answering {
 impl Default for Answering {
     fn default() -> Self {
         Self {
+            mode: AnswerMode::Write,
             passages: 10,
+            context: ContextOf::Sentences,
             context_tokens: 320,
             drafts: 2,
             rewrite: true,

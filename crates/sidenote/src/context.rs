@@ -1,16 +1,16 @@
 //! Which sentences of which passages the language model reads.
 //!
 //! Reading is what takes the time on a CPU, so the context is made of the sentences that matter; a list item comes with the
-//! line that opens its list, a table row with the header of its table. What was found and did not
-//! go in is said, with the reason.
+//! line that opens its list, a table row with the header of its table. Whole passages go in where the configuration says so.
+//! What was found and did not go in is said, with the reason.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use sidenote_index::ChunkId;
 use sidenote_model::Generator;
 
 use crate::{
-    config::Answering,
+    config::{Answering, ContextOf},
     evidence::Sentence,
     repeats::{Said, copies},
     retrieve::Hit,
@@ -77,7 +77,7 @@ impl Context {
     }
 }
 
-/// Packs the best sentences of the hits into at most `budget_tokens` tokens.
+/// Packs the best of the hits into at most `budget_tokens` tokens.
 pub(crate) fn pack(
     hits: &[Hit],
     sentences: &[Sentence],
@@ -96,7 +96,12 @@ pub(crate) fn pack(
             !copies.contains(hit) && !replaced.contains(hit)
         })
         .collect();
-    order.sort_by(|a, b| sentences[*b].score().total_cmp(&sentences[*a].score()).then(a.cmp(b)));
+    match settings.context {
+        ContextOf::Sentences => {
+            order.sort_by(|a, b| sentences[*b].score().total_cmp(&sentences[*a].score()).then(a.cmp(b)));
+        }
+        ContextOf::Passages => order.dedup_by_key(|place| sentences[*place].hit),
+    }
 
     let mut chosen: BTreeSet<usize> = BTreeSet::new();
     let mut tokens = 0;
@@ -105,15 +110,15 @@ pub(crate) fn pack(
     let budget_tokens = budget_tokens.min(settings.context_tokens);
     for place in order {
         let sentence = &sentences[place];
-        if said.holds(place) {
+        let mut wanted: Vec<usize> = match settings.context {
+            ContextOf::Sentences if said.holds(place) => Vec::new(),
+            ContextOf::Sentences => with_what_it_needs(place, sentences, hits),
+            ContextOf::Passages => of_hit(sentence.hit, sentences).filter(|place| !said.holds(*place)).collect(),
+        };
+        wanted.retain(|place| !chosen.contains(place));
+        if wanted.is_empty() {
             continue;
         }
-        // The sentence before always helps to understand, and measured it costs more by what it takes the place of: prose
-        // takes along only what it points back to, and what points back to it.
-        let is_prose = kind(sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default()) == Kind::Prose;
-        let mut wanted: Vec<usize> =
-            if is_prose { whole(place, sentences, hits).collect() } else { needed_with(place, sentences, hits) };
-        wanted.retain(|place| !chosen.contains(place));
         let mut cost: usize = wanted.iter().map(|place| count(&sentences[*place], hits, generator)).sum();
         if !opened.contains(&sentence.hit) {
             cost += generator.count_tokens(&source(&hits[sentence.hit])) + PASSAGE_OVERHEAD_TOKENS;
@@ -135,10 +140,8 @@ pub(crate) fn pack(
     let unopened = (0..hits.len()).filter(|place| !opened.contains(place));
     for place in by_best_sentence.into_iter().chain(unopened) {
         let hit = &hits[place];
-        let of_hit = |sentence: &usize| sentences[*sentence].hit == place;
-        let inside: Vec<usize> = chosen.iter().copied().filter(of_hit).collect();
-        let outside: Vec<usize> =
-            (0..sentences.len()).filter(|sentence| of_hit(sentence) && !chosen.contains(sentence)).collect();
+        let (inside, outside): (Vec<usize>, Vec<usize>) =
+            of_hit(place, sentences).partition(|sentence| chosen.contains(sentence));
         if !outside.is_empty() {
             let tokens = outside.iter().map(|sentence| count(&sentences[*sentence], hits, generator)).sum();
             let why = if replaced.contains(&place) {
@@ -162,6 +165,22 @@ pub(crate) fn pack(
         }
     }
     context
+}
+
+/// The sentence, and those without which it says nothing.
+///
+/// The sentence before always helps to understand, and measured it costs more by what it takes the place of: prose takes along
+/// only what it points back to, and what points back to it.
+fn with_what_it_needs(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Vec<usize> {
+    match kind(sentences[place].span.slice(&hits[sentences[place].hit].text).unwrap_or_default()) {
+        Kind::Prose => whole(place, sentences, hits).collect(),
+        Kind::Row | Kind::Item => needed_with(place, sentences, hits),
+    }
+}
+
+/// Places of the sentences of a hit.
+fn of_hit(hit: usize, sentences: &[Sentence]) -> Range<usize> {
+    sentences.partition_point(|sentence| sentence.hit < hit)..sentences.partition_point(|sentence| sentence.hit <= hit)
 }
 
 /// The number, the brackets and the line breaks of a passage.

@@ -19,17 +19,19 @@ use sidenote_text::Span;
 
 use crate::{
     answer::{Answer, AskEvent, AskPhase, AskRequest},
-    ask::Question,
+    ask::Asking,
     care::{self, DoctorReport, ExportedDocument},
     chat::{self, Chat},
-    config::{Config, SearchMode, VectorIndexKind},
+    config::{AnswerMode, Config, SearchMode, VectorIndexKind},
     document::{Document, TextRead, read_text},
     error::{Error, ErrorKind},
     eval::{self, AnswerScores, AnswersReport, EvalEvent, EvalReport, EvalRequest},
+    extract::extract,
     ingest::{FailedFile, IngestEvent, IngestReport, IngestRequest},
     ingestion::Ingestion,
     models,
     query::Query,
+    question::Question,
     remove::{RemoveReport, RemoveRequest, remove},
     retrieve::{Readers, SearchReport, SearchRequest, retrieve},
     watch::{WatchEvent, watch},
@@ -235,24 +237,33 @@ impl Engine {
         on_event(AskEvent::Phase(AskPhase::Loading));
         let mut said = false;
         Self::over_a_switch(&index, |known| {
-            let (embedder, generator) = self.both_models(known)?;
+            let (embedder, generator) = match request.mode.unwrap_or(self.config().answer.mode) {
+                AnswerMode::Write => {
+                    let (embedder, generator) = self.both_models(known)?;
+                    (embedder, Some(generator))
+                }
+                AnswerMode::Extract => (self.query_embedder(known)?, None),
+            };
             let cross_encoder = self.cross_encoder()?;
             let load_ms = crate::retrieve::milliseconds(asked);
-            let answer = Question {
+            let question = Question {
                 config: self.config(),
                 index: &index,
                 embedder: &*embedder,
                 cross_encoder: cross_encoder.as_deref(),
-                generator: &*generator,
                 request,
                 cancel,
                 asked,
                 load_ms,
-            }
-            .answer(&mut |event| {
+            };
+            let hear = &mut |event: AskEvent<'_>| {
                 said |= !matches!(event, AskEvent::Phase(_) | AskEvent::Understood(_));
                 on_event(event);
-            });
+            };
+            let answer = match &generator {
+                Some(generator) => Asking { question: &question, generator: &**generator }.answer(hear),
+                None => extract(&question, hear),
+            };
             match answer {
                 // What was said cannot be taken back, so nothing is done again.
                 Err(error) if said && error.kind() == ErrorKind::ModelMismatch => Ok(Err(error)),

@@ -40,6 +40,7 @@ mod error;
 mod estimate;
 mod eval;
 mod evidence;
+mod extract;
 mod feedback;
 mod filter;
 mod follow_up;
@@ -54,6 +55,7 @@ mod parts;
 mod passage;
 mod prompt;
 mod query;
+mod question;
 mod reading;
 mod reembed;
 mod remove;
@@ -77,8 +79,8 @@ pub use chat::{Chat, ChatTurn, KeptAnswer};
 pub use cite::Citation;
 pub use confidence::Signals;
 pub use config::{
-    Answering, Chats, Chunking, Config, Embedding, Fusion, Ingest, Isolation, Llm, Models, Paths, Search, SearchMode,
-    VectorIndexKind, VectorIndexing,
+    AnswerMode, Answering, Chats, Chunking, Config, ContextOf, Embedding, Fusion, Ingest, Isolation, Llm, Models,
+    Paths, Search, SearchMode, VectorIndexKind, VectorIndexing,
 };
 pub use context::{LeftOut, ReadPassage};
 pub use document::{Document, TextRead, rfc3339};

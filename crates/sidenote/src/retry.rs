@@ -10,7 +10,7 @@ use sidenote_text::{detect_language, english_name};
 
 use crate::{
     answer::{Answer, AskEvent},
-    ask::{Outcome, Question, Reading, surest},
+    ask::{Asking, Outcome, Reading, surest},
     cite::Citation,
     error::Error,
     known_names::KnownNames,
@@ -25,7 +25,7 @@ const MAX_LANGUAGES: usize = 2;
 
 type Listener<'a> = dyn FnMut(AskEvent<'_>) + 'a;
 
-impl Question<'_> {
+impl Asking<'_> {
     /// Answers a part of the question in another way than `reading` did; `None` where none is surer.
     pub(crate) fn try_again(
         &self,
@@ -34,12 +34,12 @@ impl Question<'_> {
         answer: &mut Answer,
         on_event: &mut Listener<'_>,
     ) -> Result<Option<Outcome>, Error> {
-        let settings = &self.config.answer;
+        let settings = &self.question.config.answer;
         let steps = match settings.steps {
-            true => steps::take_apart(&part.question, self.generator, self.cancel)?,
+            true => steps::take_apart(&part.question, self.generator, self.question.cancel)?,
             false => None,
         };
-        self.stop_if_cancelled()?;
+        self.question.stop_if_cancelled()?;
         if let Some(steps) = steps {
             let outcome =
                 attempt(reading, answer, on_event, |answer, on_event| self.take_steps(&steps, answer, on_event))?;
@@ -71,14 +71,15 @@ impl Question<'_> {
         let Some(claim) = surest(&first.claims).filter(|_| self.is_sure(&first)) else { return Ok(None) };
         let (hit, span) = (&first.hits[claim.support.hit], claim.support.span);
         let source = source_of(hit);
-        let name = steps::name_in(&source, &claim.sentence.text, &steps.first, self.generator, self.cancel)?;
-        self.stop_if_cancelled()?;
+        let name = steps::name_in(&source, &claim.sentence.text, &steps.first, self.generator, self.question.cancel)?;
+        self.question.stop_if_cancelled()?;
         let Some(name) = name else { return Ok(None) };
         let mut second = self.read(&Part::whole(&steps.second(&name)), answer, on_event)?;
         let Some((claim, signals)) = surest(&second.claims).zip(second.signals.as_mut()) else { return Ok(None) };
         let place = &second.hits[claim.support.hit];
         // The name that was found is known to be known; what else the question names must be known by itself.
-        signals.names_held = signals.names_held.min(KnownNames::of(&steps.second(""), self.index)?.held_by(place));
+        signals.names_held =
+            signals.names_held.min(KnownNames::of(&steps.second(""), self.question.index)?.held_by(place));
         second.confidence = signals.confidence();
         let says_the_same = place.document.id == hit.document.id
             && claim.support.span.start < span.end
@@ -103,11 +104,11 @@ impl Question<'_> {
         on_event: &mut Listener<'_>,
     ) -> Result<Option<Outcome>, Error> {
         let Some(name) = english_name(language) else { return Ok(None) };
-        let translated = translate::question(&part.question, name, self.generator, self.cancel)?;
-        self.stop_if_cancelled()?;
+        let translated = translate::question(&part.question, name, self.generator, self.question.cancel)?;
+        self.question.stop_if_cancelled()?;
         // Names and what the model could not put in the other language are found by the words as they were asked.
         let query = format!("{translated} {}", part.question);
-        let filter = Filter { languages: vec![language.to_owned()], ..self.request.filter.clone() };
+        let filter = Filter { languages: vec![language.to_owned()], ..self.question.request.filter.clone() };
         let reading = self.read_found(part, &query, filter, answer, on_event)?;
         if !self.is_sure(&reading) || !self.settle(answer, &reading.hits, reading.claims, on_event)? {
             return Ok(None);
@@ -118,9 +119,9 @@ impl Question<'_> {
     /// Languages of the documents that the question is not in, that of most documents first. Where the question does not say
     /// which it is in, it is that of most documents.
     fn other_languages(&self, question: &str) -> Result<Vec<String>, Error> {
-        let mut languages = self.index.languages()?;
+        let mut languages = self.question.index.languages()?;
         let own = detect_language(question).or_else(|| languages.first().cloned());
-        let asked_for = &self.request.filter.languages;
+        let asked_for = &self.question.request.filter.languages;
         languages.retain(|language| {
             Some(language) != own.as_ref() && (asked_for.is_empty() || asked_for.contains(language))
         });

@@ -109,6 +109,13 @@ pub(crate) fn before(place: usize, sentences: &[Sentence], hits: &[Hit]) -> Opti
     (is_prose(place) && is_prose(before)).then_some(before)
 }
 
+/// Headings are sentences of the text and no statements.
+pub(crate) fn is_heading(sentence: &Sentence, hits: &[Hit]) -> bool {
+    let hit = &hits[sentence.hit];
+    let text = sentence.span.slice(&hit.text).unwrap_or_default();
+    text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading)
+}
+
 /// What a sentence is by its form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

@@ -16,7 +16,7 @@ use crate::{
     known_names::KnownNames,
     prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
-    statement::{self, Kind, MAX_STATEMENT_BYTES},
+    statement::{self, Kind, MAX_STATEMENT_BYTES, is_heading},
     terms::names_a_sibling,
 };
 
@@ -229,13 +229,6 @@ fn places_inside(support: &Support, hits: &[Hit], sentences: &[Sentence]) -> Vec
 /// Whether a sentence is worth to be set against a draft unasked.
 fn says_something(sentence: &Sentence, hits: &[Hit]) -> bool {
     !is_heading(sentence, hits) && sentence.terms.len() > 1 && sentence.span.len() <= MAX_STATEMENT_BYTES
-}
-
-/// Headings are sentences of the text and no statements.
-fn is_heading(sentence: &Sentence, hits: &[Hit]) -> bool {
-    let hit = &hits[sentence.hit];
-    let text = sentence.span.slice(&hit.text).unwrap_or_default();
-    text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading)
 }
 
 /// The words of a support with those of the sentences that it needs to be understood.

@@ -2,14 +2,13 @@
 
 use std::io::{self, Write};
 
-use sidenote::{Answer, AskEvent, AskPhase, AskRequest, ChatId, Citation, Engine};
+use sidenote::{Answer, AnswerMode, AskEvent, AskPhase, AskRequest, ChatId, Citation, Engine};
 use sidenote_http::to_safe_json;
 
-use super::{Session, search};
+use super::{Session, explain, search};
 use crate::{
     args::AskArgs,
     exit::Exit,
-    format::{counted, duration, thousands},
     output::Output,
     progress::{Progress, Talk},
     terminal::{Draft, one_line},
@@ -22,6 +21,7 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     request.filter = session.filter(&args.filter);
     request.max_tokens = args.max_tokens;
     request.seed = args.seed;
+    request.mode = args.extract.then_some(AnswerMode::Extract);
     let shows = match (args.stream, args.settled) {
         (true, _) => Shows::Events,
         (_, true) => Shows::Settled,
@@ -30,6 +30,10 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     let answer = answered(session, &session.engine()?, &request, shows)?;
     if !args.stream {
         show(&answer, None, output)?;
+    }
+    if args.explain && !output.json {
+        let needed = session.settings.config.answer.min_confidence;
+        output.print(&format!("\n{}", explain::explained(&answer, needed, output)))?;
     }
     Ok(if answer.answered { Exit::Done } else { Exit::Nothing })
 }
@@ -73,7 +77,7 @@ pub(super) fn show(answer: &Answer, chat: Option<ChatId>, output: &Output) -> an
         print_abstention(answer, output)?;
     }
     if output.verbose > 0 {
-        print_details(answer, output)?;
+        output.print(&format!("\n{}", explain::details(answer, output)))?;
     }
     Ok(())
 }
@@ -209,47 +213,4 @@ fn print_abstention(answer: &Answer, output: &Output) -> anyhow::Result<()> {
         output.print(&format!("\nClosest:\n{}", search::closest(&answer.passages, &output.names, output.terminal)))?;
     }
     Ok(())
-}
-
-/// What was left out and where the time went.
-fn print_details(answer: &Answer, output: &Output) -> anyhow::Result<()> {
-    let terminal = output.terminal;
-    let mut lines = Vec::new();
-    for left in &answer.left_out {
-        let place = answer
-            .passages
-            .iter()
-            .find(|hit| hit.chunk == left.chunk)
-            .map_or_else(|| format!("passage {}", left.chunk.0), |hit| search::place_of(hit, &output.names));
-        lines.push(format!("left out: {place} ({}): {}", counted(left.tokens as u64, "token"), one_line(&left.why)));
-    }
-    let timings = &answer.timings;
-    let stages = [
-        ("opening", Some(timings.load)),
-        ("finding", Some(timings.retrieve)),
-        ("choosing", timings.rerank),
-        ("reading", timings.prefill),
-        ("writing", timings.decode),
-    ];
-    let stages: Vec<String> = stages
-        .into_iter()
-        .filter_map(|(name, millis)| Some(format!("{name} {}", duration(millis? / 1000.0))))
-        .collect();
-    let first = timings.first_token.map(|millis| format!("first word after {}, ", duration(millis / 1000.0)));
-    lines.push(format!(
-        "{}all in {}: {}",
-        first.unwrap_or_default(),
-        duration(timings.total / 1000.0),
-        stages.join(", ")
-    ));
-    lines.push(format!(
-        "{}, {} tokens read ({} known), {} written, confidence {:.2}, seed {}",
-        one_line(&answer.model),
-        thousands(answer.tokens.prompt as u64),
-        thousands(answer.tokens.reused as u64),
-        thousands(answer.tokens.generated as u64),
-        answer.confidence,
-        answer.seed
-    ));
-    output.print(&format!("\n{}", lines.iter().map(|line| terminal.dim(line)).collect::<Vec<_>>().join("\n")))
 }

@@ -208,6 +208,6 @@ mod tests {
         other.paths.data = "/elsewhere".into();
         other.serve.port += 1;
         assert_eq!(first_difference(&before, &made_with(&other).unwrap()), None);
-        assert_eq!(first_difference(&json!({}), &before).unwrap(), "answer.context_tokens");
+        assert_eq!(first_difference(&json!({}), &before).unwrap(), "answer.context");
     }
 }

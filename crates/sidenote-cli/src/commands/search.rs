@@ -58,15 +58,20 @@ fn shown(hit: &Hit, output: &Output) -> String {
     }
     lines.push(terminal.indented(&snippet(hit), 4));
     if output.verbose > 0 {
-        let rank = |name: &str, rank: Option<usize>| rank.map(|rank| format!("{name} {rank}"));
-        let mut scores = vec![format!("score {:.3}", hit.score)];
-        scores.extend(rank("words", hit.lexical_rank));
-        scores.extend(rank("meaning", hit.dense_rank));
-        scores.extend(hit.rerank_score.map(|score| format!("reranker {score:.3}")));
-        scores.push(format!("bytes {}..{}", hit.span.start, hit.span.end));
-        lines.push(terminal.dim(&format!("    {}", scores.join(", "))));
+        let bytes = format!("bytes {}..{}", hit.span.start, hit.span.end);
+        lines.push(terminal.dim(&format!("    {}, {bytes}", scores(hit))));
     }
     lines.join("\n")
+}
+
+/// What a hit is ordered by.
+pub(super) fn scores(hit: &Hit) -> String {
+    let rank = |name: &str, rank: Option<usize>| rank.map(|rank| format!("{name} {rank}"));
+    let mut scores = vec![format!("score {:.3}", hit.score)];
+    scores.extend(rank("words", hit.lexical_rank));
+    scores.extend(rank("meaning", hit.dense_rank));
+    scores.extend(hit.rerank_score.map(|score| format!("reranker {score:.3}")));
+    scores.join(", ")
 }
 
 /// Where that stands which is shown of a hit.

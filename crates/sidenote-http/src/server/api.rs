@@ -30,8 +30,8 @@ use futures_util::StreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, de::DeserializeOwned};
 use sidenote::{
-    AskRequest, CancelToken, DocumentId, Engine, Filter, SearchMode, SearchRequest, Span, Turn, absolute, format_named,
-    language_code, start_of_day,
+    AnswerMode, AskRequest, CancelToken, DocumentId, Engine, Filter, SearchMode, SearchRequest, Span, Turn, absolute,
+    format_named, language_code, start_of_day,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -408,12 +408,19 @@ pub(super) fn ask_request(server: &Server, body: AskBody) -> Result<AskRequest, 
     if body.question.trim().is_empty() {
         return Err(Refusal::field("question", "it is empty"));
     }
+    let mode = match body.mode.as_deref() {
+        None => None,
+        Some("write") => Some(AnswerMode::Write),
+        Some("extract") => Some(AnswerMode::Extract),
+        Some(other) => return Err(Refusal::field("mode", &format!("`{other}` is none of write, extract"))),
+    };
     let earlier = body.earlier.into_iter().map(|turn| Turn::new(turn.question, turn.answer)).collect();
     Ok(AskRequest {
         earlier,
         filter: filter_of(server, body.filter)?,
         max_tokens: max_tokens("max_tokens", body.max_tokens)?,
         seed: body.seed,
+        mode,
         ..AskRequest::new(body.question)
     })
 }

@@ -78,6 +78,9 @@ pub struct AskBody {
     /// Seed of sampling; by default `answer.seed`.
     #[serde(default)]
     pub seed: Option<u64>,
+    /// `write` (the language model answers) or `extract` (statements are quoted, no language model is asked); by default `answer.mode`.
+    #[serde(default)]
+    pub mode: Option<String>,
     /// Which documents.
     #[serde(default)]
     pub filter: Option<FilterBody>,

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     answer::{Answer, AskRequest},
     confidence::Signals,
+    config::AnswerMode,
     engine::Engine,
     error::Error,
 };
@@ -111,7 +112,7 @@ impl AnswerScores {
             confidence: answer.confidence.into(),
             first_token_ms: answer.timings.first_token,
             total_ms: answer.timings.total,
-            read: has_phrases.then(|| {
+            read: (has_phrases && !answer.model.is_empty()).then(|| {
                 let read: Vec<&str> = answer.read.iter().map(|passage| passage.text.as_str()).collect();
                 judge::is_right(&read.join("\n"), &query.answers)
             }),
@@ -129,7 +130,7 @@ fn relevant_read(query: &Query, answer: &Answer, by_path: bool) -> Option<f64> {
     let hits = answer.passages.iter().filter(|hit| read.contains(&hit.chunk));
     let read: HashSet<&str> = hits.filter_map(|hit| relevant_as(query, &hit.document.path, by_path)).collect();
     let relevant = relevant(query).count();
-    (relevant > 0).then(|| read.len() as f64 / relevant as f64)
+    (relevant > 0 && !answer.model.is_empty()).then(|| read.len() as f64 / relevant as f64)
 }
 
 /// Names of the documents that answer a question.
@@ -332,7 +333,10 @@ pub(crate) fn measure(
         });
     }
     let least_threshold = f64::from(engine.config().answer.min_confidence);
-    let model = engine.config().models.generator.clone();
+    let model = match engine.config().answer.mode {
+        AnswerMode::Write => engine.config().models.generator.clone(),
+        AnswerMode::Extract => "no language model".to_owned(),
+    };
     Ok(AnswersReport::of(set.name, model, questions, least_threshold, request.seed))
 }
 

@@ -1,0 +1,179 @@
+//! What answering a question takes beside a language model: passages with their sentences, notes, and the answer they become part of.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use sidenote_index::{Filter, Index};
+use sidenote_model::{CancelToken, CrossEncoder, Embedder};
+use sidenote_text::Span;
+
+use crate::{
+    answer::{Answer, AnswerSentence, AskEvent, AskRequest, AskTimings, AskTokens},
+    cite::{self, Citation},
+    config::{Config, SearchMode},
+    error::Error,
+    evidence::{self, Sentence},
+    repeats::reach,
+    retrieve::{Found, Hit, Readers, SearchRequest, milliseconds, retrieve},
+};
+
+/// One question at work.
+pub(crate) struct Question<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) index: &'a Index,
+    pub(crate) embedder: &'a dyn Embedder,
+    pub(crate) cross_encoder: Option<&'a dyn CrossEncoder>,
+    pub(crate) request: &'a AskRequest,
+    pub(crate) cancel: &'a CancelToken,
+    /// When the question was asked, and how long opening the models took.
+    pub(crate) asked: Instant,
+    pub(crate) load_ms: f64,
+}
+
+impl Question<'_> {
+    /// The answer before anything is known. `model` is empty where no language model is asked.
+    pub(crate) fn blank(&self, model: String) -> Answer {
+        Answer {
+            question: self.request.question.clone(),
+            standalone: None,
+            answered: false,
+            reason: None,
+            confidence: 0.0,
+            signals: None,
+            draft: String::new(),
+            answer: String::new(),
+            sentences: Vec::new(),
+            citations: Vec::new(),
+            passages: Vec::new(),
+            left_out: Vec::new(),
+            read: Vec::new(),
+            timings: AskTimings { load: self.load_ms, ..AskTimings::default() },
+            tokens: AskTokens::default(),
+            model,
+            seed: self.request.seed.unwrap_or(self.config.answer.seed),
+        }
+    }
+
+    /// Finds the passages; gives them with their sentences.
+    pub(crate) fn find(
+        &self,
+        query: &str,
+        filter: Filter,
+        answer: &mut Answer,
+    ) -> Result<(Vec<Hit>, Vec<Sentence>), Error> {
+        let wanted = self.config.answer.passages;
+        let request = SearchRequest {
+            query: query.to_owned(),
+            plain: true,
+            // Much of it may say the same again.
+            limit: wanted.max(self.config.search.rerank_depth),
+            mode: SearchMode::Hybrid,
+            filter,
+        };
+        let readers = Readers { embedder: Some(self.embedder), cross_encoder: self.cross_encoder };
+        let Found { mut report, mut sentences } = retrieve(self.index, &self.config.search, &request, readers)?;
+        if sentences.is_empty() && !report.hits.is_empty() {
+            report.hits.truncate(wanted);
+            // No sentence was looked at; what is read or quoted is chosen by sentences all the same.
+            sentences = evidence::sentences_of(&report.hits, query, self.embedder)?;
+        }
+        report.hits.truncate(reach(&report.hits, &sentences, wanted));
+        sentences.retain(|sentence| sentence.hit < report.hits.len());
+        answer.timings.retrieve += report.timings.total;
+        answer.timings.rerank = sum(answer.timings.rerank, report.timings.rerank);
+        Ok((report.hits, sentences))
+    }
+
+    /// Settles a sentence with the note to what carries it; whether the quote could be cut.
+    pub(crate) fn settle(
+        &self,
+        answer: &mut Answer,
+        text: String,
+        (hit, span): (&Hit, Span),
+        on_event: &mut dyn FnMut(AskEvent<'_>),
+    ) -> Result<bool, Error> {
+        let Some(note) = self.note(answer, hit, span)? else { return Ok(false) };
+        let settled = AnswerSentence { text, citations: vec![note], supported: true };
+        if answer.sentences.contains(&settled) {
+            // One sentence answers two parts.
+            return Ok(true);
+        }
+        let notes: Vec<Citation> = answer.citations.iter().filter(|citation| citation.n == note).cloned().collect();
+        answer.timings.first_sentence.get_or_insert_with(|| milliseconds(self.asked));
+        on_event(AskEvent::Sentence { sentence: &settled, citations: &notes });
+        answer.sentences.push(settled);
+        Ok(true)
+    }
+
+    /// The number of the note at a place: the one that stands already, or a new one.
+    fn note(&self, answer: &mut Answer, hit: &Hit, span: Span) -> Result<Option<u32>, Error> {
+        let known = answer
+            .citations
+            .iter()
+            .find(|citation| citation.document.id == hit.document.id && citation.span.contains(span));
+        if let Some(known) = known {
+            return Ok(Some(known.n));
+        }
+        let before = u32::try_from(answer.citations.len()).unwrap_or(u32::MAX);
+        let n = self.request.first_note.saturating_add(before);
+        let cut = cite::cut(self.index, hit, span, n)?;
+        answer.citations.extend(cut.clone());
+        Ok(cut.map(|citation| citation.n))
+    }
+
+    /// Completes an answer whose sentences are settled, and tells it.
+    pub(crate) fn finish(&self, mut answer: Answer, on_event: &mut dyn FnMut(AskEvent<'_>)) -> Result<Answer, Error> {
+        self.forget_removed(&mut answer)?;
+        answer.answered = !answer.sentences.is_empty();
+        answer.answer = answer.sentences.iter().map(AnswerSentence::with_notes).collect::<Vec<_>>().join(" ");
+        answer.timings.total = milliseconds(self.asked);
+        on_event(AskEvent::Final(&answer));
+        Ok(answer)
+    }
+
+    /// A document may be removed while it is read. What was streamed of it was there then; the answer does not have it.
+    fn forget_removed(&self, answer: &mut Answer) -> Result<(), Error> {
+        let read: BTreeSet<_> = answer.passages.iter().map(|hit| hit.document.id).collect();
+        let mut gone = BTreeSet::new();
+        for id in read {
+            if self.index.document(id)?.is_none() {
+                gone.insert(id);
+            }
+        }
+        let said = answer.sentences.len();
+        answer.forget(&gone);
+        if answer.sentences.len() < said {
+            answer.reason = Some("A document that said it was removed meanwhile.".into());
+        } else if answer.reason.is_some() && !gone.is_empty() {
+            // It may name what is gone.
+            answer.reason = Some("The documents do not say; one that was looked at was removed meanwhile.".into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stop_if_cancelled(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// The sum of what is known of both.
+pub(crate) fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    a.zip(b).map(|(a, b)| a + b).or(a).or(b)
+}
+
+/// What was looked at, and what came closest.
+pub(crate) fn closest(hits: &[Hit], sentences: &[Sentence]) -> String {
+    if hits.is_empty() {
+        return "Nothing in the documents matches the question.".into();
+    }
+    let looked_at = hits.iter().map(|hit| hit.document.id).collect::<BTreeSet<_>>().len();
+    let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score())).map_or(0, |sentence| sentence.hit);
+    let hit = &hits[best];
+    let name = hit.document.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let place = hit.heading.last().map(|heading| format!(", under \u{201c}{heading}\u{201d}")).unwrap_or_default();
+    let page = hit.page.map(|page| format!(", page {page}")).unwrap_or_default();
+    format!(
+        "The documents do not say. Looked at {} passages of {looked_at} document{}; the closest is {name}{page}{place}.",
+        hits.len(),
+        if looked_at == 1 { "" } else { "s" },
+    )
+}
