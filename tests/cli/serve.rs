@@ -454,6 +454,42 @@ fn requests_that_name_no_collection_mean_that_of_the_command_line() {
 }
 
 #[test]
+fn the_client_of_prometheus_reads_what_was_done_and_nothing_of_the_documents() {
+    let Some(sandbox) = sandbox() else { return };
+    if !has_clients() {
+        return;
+    }
+    let server = Server::start(&sandbox);
+    let search = json!({"query": "hotel night"});
+    server.ask("POST", "/api/v1/search", Some(&search));
+    server.ask("POST", "/api/v1/search", Some(&search));
+    let quotes = json!({"question": QUESTION, "mode": "extract"});
+    assert_eq!(server.ask("POST", "/api/v1/ask", Some(&quotes)).json()["answered"], true);
+    assert_eq!(server.ask("GET", "/api/v1/metrics", None).status, 200);
+    let url = format!("http://{}", server.address);
+    let done = client("metrics_client.py").args([&url, &server.token]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let seen: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let value = |name: &str, labels: Value| -> Option<f64> {
+        let samples = seen["samples"].as_array().unwrap();
+        samples.iter().find(|sample| sample[0] == name && sample[1] == labels)?[2].as_f64()
+    };
+    assert_eq!(value("sidenote_searches_total", json!({"outcome": "found"})), Some(2.0), "{seen:#}");
+    assert_eq!(value("sidenote_search_seconds_count", json!({"stage": "lexical"})), Some(2.0));
+    assert!(value("sidenote_search_seconds_sum", json!({"stage": "total"})).unwrap() > 0.0);
+    assert_eq!(value("sidenote_questions_total", json!({"outcome": "answered"})), Some(1.0));
+    assert_eq!(value("sidenote_answer_seconds_count", json!({"stage": "first_sentence"})), Some(1.0));
+    assert_eq!(value("sidenote_answer_seconds_count", json!({"stage": "prefill"})), None, "no model was asked");
+    assert_eq!(value("sidenote_documents", json!({})), Some(3.0));
+    assert_eq!(value("sidenote_questions_running", json!({})), Some(0.0));
+    assert!(value("sidenote_resident_memory_bytes", json!({})).unwrap() > 1e6);
+    let text = seen["text"].as_str().unwrap();
+    for word in ["hotel", "travel", "Ruth", "docs/"] {
+        assert!(!text.contains(word), "{word}: {text}");
+    }
+}
+
+#[test]
 fn openais_own_client_works_unchanged() {
     let Some(sandbox) = sandbox() else { return };
     if !has_clients() {

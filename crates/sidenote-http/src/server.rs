@@ -9,6 +9,7 @@ mod chats;
 mod door;
 mod jobs;
 mod mcp;
+mod metrics;
 mod openai;
 mod page;
 mod problem;
@@ -22,7 +23,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use sidenote::Engine;
+use sidenote::{Answer, AskEvent, AskRequest, CancelToken, Engine, SearchReport, SearchRequest};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_io_timeout::TimeoutStream;
 
@@ -30,6 +31,7 @@ pub use door::secret;
 
 use door::Door;
 use jobs::Jobs;
+use metrics::Metrics;
 use questions::Questions;
 
 /// Connections at a time; more wait until one is closed.
@@ -54,6 +56,7 @@ struct Inner {
     door: Door,
     jobs: Jobs,
     questions: Questions,
+    metrics: Metrics,
     /// The questions among them that came over MCP and are cancelled by a message.
     calls: mcp::Calls,
     requests: Arc<Semaphore>,
@@ -85,6 +88,7 @@ impl Server {
                 jobs: Jobs::default(),
                 calls: mcp::Calls::default(),
                 questions: Questions::new(settings.max_questions),
+                metrics: Metrics::new(),
                 requests: Arc::new(Semaphore::new(settings.max_requests)),
                 threads: Arc::new(Semaphore::new(settings.max_requests)),
                 roots: settings.roots.iter().map(PathBuf::from).collect(),
@@ -92,6 +96,25 @@ impl Server {
                 engine,
             }),
         }
+    }
+
+    /// Finds passages, and counts it.
+    fn search(&self, request: &SearchRequest) -> Result<SearchReport, sidenote::Error> {
+        let found = self.inner.engine.search(request);
+        self.inner.metrics.searched(found.as_ref());
+        found
+    }
+
+    /// Answers a question, and counts it.
+    fn ask(
+        &self,
+        request: &AskRequest,
+        hear: &mut dyn FnMut(AskEvent<'_>),
+        cancel: &CancelToken,
+    ) -> Result<Answer, sidenote::Error> {
+        let answer = self.inner.engine.ask(request, hear, cancel);
+        self.inner.metrics.asked(answer.as_ref());
+        answer
     }
 
     /// The collection that a request means which names this one, or none.

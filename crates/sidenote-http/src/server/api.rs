@@ -39,7 +39,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use super::{
     Server,
     body::Body,
-    chats, door, mcp, openai, page,
+    chats, door, mcp, metrics, openai, page,
     problem::Refusal,
     questions::{Admitted, Client},
 };
@@ -107,6 +107,13 @@ fn documented() -> (Router<Server>, OpenApi) {
         )
         .api_route("/api/v1/link", post_with(link, says("Makes a link that opens the page once.")))
         .api_route("/api/v1/status", get_with(status, says("What the data folder holds.")))
+        .api_route(
+            "/api/v1/metrics",
+            get_with(metrics, |route| {
+                says("What was done so far, and how long it took, for Prometheus.")(route)
+                    .response_with::<200, String, _>(|response| response.description("OpenMetrics text."))
+            }),
+        )
         .api_route("/api/v1/documents", get_with(documents, says("The documents by path.")))
         .api_route(
             "/api/v1/documents/{id}",
@@ -292,6 +299,14 @@ async fn status(State(server): State<Server>) -> Result<Json<Status>, Refusal> {
     Ok(Json((&blocking(&server, move |engine| engine.status(collection.as_deref())).await?).into()))
 }
 
+async fn metrics(State(server): State<Server>) -> Result<Response, Refusal> {
+    let collection = server.collection_of(None);
+    let status = blocking(&server, move |engine| engine.status(collection.as_deref())).await?;
+    let text = server.inner.metrics.text(&status, server.inner.questions.count());
+    let text = text.map_err(|error| sidenote::Error::Internal(error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfCollection {
@@ -375,7 +390,8 @@ pub(super) async fn find(server: &Server, body: SearchBody) -> Result<sidenote::
     };
     let request =
         SearchRequest { limit, mode, filter: filter_of(server, body.filter)?, ..SearchRequest::new(body.query) };
-    blocking(server, move |engine| engine.search(&request)).await
+    let searching = server.clone();
+    blocking(server, move |_| searching.search(&request)).await
 }
 
 pub(super) fn filter_of(server: &Server, body: Option<FilterBody>) -> Result<Filter, Refusal> {
@@ -433,9 +449,8 @@ async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<
         request = chat.next_request(request);
     }
     let admitted = server.inner.questions.admit()?;
-    let engine = server.inner.engine.clone();
     if !streams {
-        let work = move |cancel: &CancelToken| chats::ask(&engine, &request, chat.as_ref(), &mut |_| {}, cancel);
+        let work = move |cancel: &CancelToken| chats::ask(&server, &request, chat.as_ref(), &mut |_| {}, cancel);
         return Ok(Json(answer(admitted, work).await?).into_response());
     }
     let (sender, receiver) = unbounded_channel();
@@ -449,7 +464,7 @@ async fn ask(State(server): State<Server>, Body(body): Body<AskBody>) -> Result<
                     tell(&event);
                 }
             };
-            let answer = chats::ask(&engine, &request, chat.as_ref(), &mut hear, cancel)?;
+            let answer = chats::ask(&server, &request, chat.as_ref(), &mut hear, cancel)?;
             tell(&AskEvent::Final(Box::new(answer)));
             Ok(())
         },

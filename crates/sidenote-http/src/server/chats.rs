@@ -2,7 +2,7 @@
 
 use aide::axum::{ApiRouter, routing::get_with};
 use axum::{Json, extract::State};
-use sidenote::{AskEvent, AskRequest, CancelToken, Chat, ChatId, Engine};
+use sidenote::{AskEvent, AskRequest, CancelToken, Chat, ChatId};
 
 use super::{
     Server,
@@ -68,7 +68,7 @@ pub(super) async fn conversation(server: &Server, body: &AskBody) -> Result<Opti
 /// Asks, and keeps the answer in its conversation: the answer, and where it is kept. What cannot be kept is an answer all the same.
 /// The last event is left to the caller.
 pub(super) fn ask(
-    engine: &Engine,
+    server: &Server,
     request: &AskRequest,
     chat: Option<&Chat>,
     hear: &mut dyn FnMut(&AskEvent<'_>),
@@ -79,7 +79,8 @@ pub(super) fn ask(
             hear(&event);
         }
     };
-    let answer = engine.ask(request, &mut hear_but_the_last, cancel)?;
+    let engine = &server.inner.engine;
+    let answer = server.ask(request, &mut hear_but_the_last, cancel)?;
     let mut told = wire::Answer::from(&answer);
     if let Some(chat) = chat.filter(|_| engine.config().chat.keep) {
         match engine.keep(chat, &answer) {

@@ -370,10 +370,10 @@ fn conversation(mut messages: Vec<Message>) -> Result<(Vec<Turn>, String), Refus
 
 async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usage: bool) -> Result<Response, Fault> {
     let admitted = server.inner.questions.admit()?;
-    let engine = server.inner.engine.clone();
+    let asking = server.clone();
     let head = Head::new(GROUNDED);
     if !streams {
-        let answer = answer(admitted, move |cancel| engine.ask(&request, &mut |_| {}, cancel)).await?;
+        let answer = answer(admitted, move |cancel| asking.ask(&request, &mut |_| {}, cancel)).await?;
         let message = json!({
             "role": "assistant", "content": said(&answer), "refusal": null, "annotations": annotations(&answer),
         });
@@ -413,7 +413,7 @@ async fn grounded(server: &Server, request: AskRequest, streams: bool, with_usag
     };
     let client = answer_in_background(
         admitted,
-        move |cancel| engine.ask(&request, &mut hear, cancel).map(drop),
+        move |cancel| asking.ask(&request, &mut hear, cancel).map(drop),
         move |refusal| send(&failed, None, &Fault(refusal).body()),
     );
     Ok(stream(receiver, client))

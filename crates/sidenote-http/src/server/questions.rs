@@ -104,6 +104,11 @@ impl Questions {
         Ok(Admitted { place, cancel, client })
     }
 
+    /// How many run or wait.
+    pub(super) fn count(&self) -> usize {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).tokens.len()
+    }
+
     /// Stops all that run, and lets no more in.
     pub(super) fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);

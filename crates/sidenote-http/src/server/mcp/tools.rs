@@ -223,11 +223,11 @@ async fn ask(
     let admitted = server.inner.questions.admit()?;
     let _noted = server.inner.calls.note(context, &admitted.cancel);
     let (sender, mut heard) = unbounded_channel();
-    let engine = server.inner.engine.clone();
+    let asking = server.clone();
     let mut answer = pin!(answer(admitted, move |cancel| {
         // Nobody hears of the last where the answer was quicker.
         let mut hear = |event: AskEvent<'_>| drop(said::progress(&event).map(|message| sender.send(message)));
-        engine.ask(&request, &mut hear, cancel)
+        asking.ask(&request, &mut hear, cancel)
     }));
     let token = context.meta.get_progress_token();
     let mut steps = 0.0;
