@@ -215,7 +215,7 @@ impl LongDocuments {
 }
 
 /// Where the words of a text stand.
-fn words_of(text: &str) -> impl Iterator<Item = Range<usize>> {
+fn words_of(text: &str) -> impl Iterator<Item = Range<usize>> + Clone {
     let begin = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
     text.split_whitespace().map(move |word| begin(word)..begin(word) + word.len())
 }
@@ -227,8 +227,11 @@ fn words_read(answer: &Answer) -> Vec<(String, Range<usize>)> {
         let Some(hit) = answer.passages.iter().find(|hit| hit.chunk == read.chunk) else { continue };
         let name = hit.document.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mut stored = words_of(&hit.text);
-        for word in read.text.split_whitespace().filter(|word| *word != "...") {
-            let Some(found) = stored.find(|place| &hit.text[place.clone()] == word) else { break };
+        for word in read.text.split_whitespace() {
+            // The header of a table stands elsewhere.
+            let mut ahead = stored.clone();
+            let Some(found) = ahead.find(|place| &hit.text[place.clone()] == word) else { continue };
+            stored = ahead;
             words.push((name.clone(), hit.span.start + found.start..hit.span.start + found.end));
         }
     }

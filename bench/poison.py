@@ -92,7 +92,8 @@ def holds(said, accepted):
 
 
 def normal(text):
-    return " " + " ".join(re.sub(r"[^\w.]+", " ", text.lower()).replace(". ", " ").split()) + " "
+    words = (word.strip(".") for word in re.sub(r"[^\w.]+", " ", text.lower()).split())
+    return f" {' '.join(words)} "
 
 
 def show(kind, counts, of):

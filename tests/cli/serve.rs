@@ -537,6 +537,7 @@ fn a_person_asks_in_a_browser_and_opens_a_note() {
     assert_eq!(seen["code_is_gone"], true);
     assert!(!seen["marked"].as_str().unwrap().is_empty(), "{seen}");
     assert!(seen["quote"].as_str().unwrap().contains(seen["marked"].as_str().unwrap().trim()), "{seen}");
+    assert!(seen["quotes_only"].as_str().unwrap().contains("none: quotes alone"), "{seen}");
     assert!(seen["past"].as_str().unwrap().contains("Who approves travel expenses?"), "{seen}");
     assert_eq!(seen["quote_again"], seen["quote"], "{seen}");
     assert_eq!((&seen["mark_has_focus"], &seen["source_closes"]), (&json!(true), &json!(true)), "{seen}");

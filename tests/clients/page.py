@@ -37,6 +37,14 @@ with sync_playwright() as playwright:
     page.keyboard.press("Escape")
     seen["source_closes"] = page.locator("#source").is_hidden()
 
+    page.fill("#question", QUESTION)
+    page.locator("#ask-form [name=quotes]").check()
+    page.keyboard.press("Tab")
+    page.locator("#ask-form [type=submit]").click()
+    page.wait_for_selector(".notes li")
+    seen["quotes_only"] = page.locator(".found").first.text_content()
+    page.locator("#ask-form [name=quotes]").uncheck()
+
     page.locator("#new-conversation button").click()
     seen["past"] = page.locator("#chats li").first.text_content()
     page.locator("#chats .link").first.click()

@@ -496,10 +496,11 @@ let shown = null;
 /** The conversation of these turns, once something of it is kept. */
 let chat = null;
 
-function ask(question, filter, earlier = saidBefore()) {
+function ask(question, filter, quotesOnly, earlier = saidBefore()) {
   running?.controller.abort();
   $("spoken").replaceChildren();
   const turn = newTurn(question, filter, earlier);
+  turn.mode = quotesOnly ? "extract" : undefined;
   turns.unshift(turn);
   running = turn;
   showTurn(turn);
@@ -562,7 +563,7 @@ function reopen(turn) {
 }
 
 async function follow(turn) {
-  const { controller: { signal }, question, filter, earlier } = turn;
+  const { controller: { signal }, question, filter, mode, earlier } = turn;
   const clock = setInterval(() => {
     turn.seconds.textContent = `${Math.floor((performance.now() - turn.began) / 1000)} s`;
   }, 250);
@@ -571,7 +572,7 @@ async function follow(turn) {
     // What is kept is known to the server.
     const send = () => {
       const context = chat === null ? { earlier, keep: true } : { chat };
-      return call("POST", "ask", { body: { question, filter, stream: true, ...context }, signal });
+      return call("POST", "ask", { body: { question, filter, mode, stream: true, ...context }, signal });
     };
     const response = await send().catch((problem) => {
       if (problem.status !== 404 || chat === null) throw problem;
@@ -710,7 +711,7 @@ const againButton = (turn) => button("Ask again", () => askAgain(turn));
 function askAgain(turn) {
   saveFocus(turn.article);
   turns.splice(turns.indexOf(turn), 1);
-  ask(turn.question, turn.filter, turn.earlier);
+  ask(turn.question, turn.filter, turn.mode === "extract", turn.earlier);
 }
 
 function breakOff(turn, error) {
@@ -889,7 +890,7 @@ $("ask-form").addEventListener("submit", (event) => {
   fitBox();
   // The keyboard on a small screen would cover the answer.
   if (!matchMedia("(pointer: fine)").matches) $("question").blur();
-  ask(question, filter);
+  ask(question, filter, event.target.elements.quotes.checked);
 });
 
 // ---- searching

@@ -122,13 +122,14 @@ pub struct Sentence {
 pub struct LeftOut {
     /// Number of the chunk.
     pub chunk: i64,
-    /// Its length in tokens of the language model.
+    /// About so many tokens of it were left out.
     pub tokens: u64,
     /// Why it was left out.
     pub why: String,
 }
 
-/// What the confidence of an answer is made of. Each speaks for the answer where it is high.
+/// What the confidence of an answer is made of. Each speaks for the answer where it is high. Of quotes alone only `evidence`,
+/// `quote_cosine`, `question_held` and `names_held` are known, the others are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Signals {
@@ -210,7 +211,7 @@ pub struct Answer {
     pub reason: Option<String>,
     /// From 0 to 1.
     pub confidence: f32,
-    /// What the confidence is made of; `null` where nothing was written that could be judged.
+    /// What the confidence is made of; `null` where there was nothing to judge.
     pub signals: Option<Signals>,
     /// The whole answer.
     pub answer: String,
@@ -220,7 +221,7 @@ pub struct Answer {
     pub citations: Vec<Citation>,
     /// The passages that were looked at, best first.
     pub passages: Vec<Hit>,
-    /// The passages that did not fit.
+    /// The passages that were not read, or not whole.
     pub left_out: Vec<LeftOut>,
     /// What the language model read, in its order.
     pub read: Vec<ReadPassage>,
@@ -228,7 +229,7 @@ pub struct Answer {
     pub timings_ms: AnswerMillis,
     /// What it took.
     pub tokens: AnswerTokens,
-    /// The language model.
+    /// The language model; empty where none was asked.
     pub model: String,
     /// Seed of sampling.
     pub seed: u64,

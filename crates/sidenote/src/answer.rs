@@ -9,6 +9,7 @@ use crate::{
     confidence::Signals,
     config::AnswerMode,
     context::{LeftOut, ReadPassage},
+    draft::without_labels,
     retrieve::Hit,
 };
 
@@ -44,7 +45,8 @@ pub struct AskRequest {
     pub max_tokens: Option<usize>,
     /// Seed of sampling; `None` means `answer.seed`. Without effect at temperature 0.
     pub seed: Option<u64>,
-    /// Whether the language model writes, or statements are quoted alone; `None` means `answer.mode`.
+    /// Whether the language model writes, or statements are quoted alone; `None` means `answer.mode`. A question that is answered
+    /// with quotes alone is taken as it stands, whatever was asked before.
     pub mode: Option<AnswerMode>,
 }
 
@@ -162,7 +164,7 @@ pub struct Answer {
     pub confidence: f32,
     /// What the confidence was made of; `None` where there was nothing to judge.
     pub signals: Option<Signals>,
-    /// What the model wrote, unchecked: for measurements, never for display.
+    /// What the model wrote, unchecked, with its numbers of passages: for measurements. [`Answer::written`] is for people.
     pub draft: String,
     /// The answer with its note numbers; empty when not answered.
     pub answer: String,
@@ -187,6 +189,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What the model wrote, unchecked, a line for each of its drafts and sentences; nothing in it looks like a note.
+    pub fn written(&self) -> String {
+        without_labels(&self.draft)
+    }
+
     /// Takes out what rests on documents that are gone.
     pub(crate) fn forget(&mut self, gone: &BTreeSet<DocumentId>) {
         let is_gone = |hit: &Hit| gone.contains(&hit.document.id);

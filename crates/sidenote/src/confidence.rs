@@ -70,7 +70,7 @@ const WEIGHTS: Signals = Signals {
 
 /// A quote that no language model has read has three signals. The weights of the first two are those that `bench/fit_confidence.py
 /// --quotes` gives for a thousand questions of SQuAD 2.0, half of them about articles that are not there; that of names is the one
-/// below. The bias takes it that four questions of seven are about what the documents speak of.
+/// above, set by hand. The bias takes it that four questions of seven are about what the documents speak of.
 const QUOTE_BIAS: f32 = -8.4;
 const QUOTE_WEIGHTS: Signals = Signals {
     evidence: 6.3,

@@ -301,7 +301,7 @@ pub enum ContextOf {
     /// The sentences that speak of the question, and those without which they say nothing.
     #[default]
     Sentences,
-    /// Whole passages, best first. With these `answer.context_tokens` wants to be some times as large.
+    /// Whole passages, best first. With these `answer.context_tokens` wants to be 1,000 and more; where none fits, sentences are read.
     Passages,
 }
 

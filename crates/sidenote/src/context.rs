@@ -18,6 +18,11 @@ use crate::{
     version,
 };
 
+/// Why a passage is left out that is of an older version.
+pub(crate) const REPLACED: &str = "a newer version of the document was found";
+/// Why one is that repeats what was said.
+pub(crate) const SAID_BEFORE: &str = "says the same as a passage before it";
+
 /// A numbered passage of the prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Passage {
@@ -137,6 +142,11 @@ pub(crate) fn pack(
         chosen.extend(wanted);
     }
 
+    if chosen.is_empty() && settings.context == ContextOf::Passages {
+        // No passage fits: its best sentences may.
+        let settings = Answering { context: ContextOf::Sentences, ..settings.clone() };
+        return pack(hits, sentences, question, &settings, budget_tokens, generator);
+    }
     let unopened = (0..hits.len()).filter(|place| !opened.contains(place));
     for place in by_best_sentence.into_iter().chain(unopened) {
         let hit = &hits[place];
@@ -145,9 +155,9 @@ pub(crate) fn pack(
         if !outside.is_empty() {
             let tokens = outside.iter().map(|sentence| count(&sentences[*sentence], hits, generator)).sum();
             let why = if replaced.contains(&place) {
-                "a newer version of the document was found"
+                REPLACED
             } else if copies.contains(&place) || outside.iter().all(|sentence| said.holds(*sentence)) {
-                "says the same as a passage before it"
+                SAID_BEFORE
             } else if inside.is_empty() {
                 "did not fit into the context (`answer.context_tokens`)"
             } else {

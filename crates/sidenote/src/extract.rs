@@ -4,13 +4,16 @@ use crate::{
     answer::{Answer, AskEvent, AskPhase},
     cite::support_of,
     confidence::Signals,
+    context::{REPLACED, SAID_BEFORE},
     error::Error,
     evidence::Sentence,
     known_names::KnownNames,
     question::{Question, closest},
     repeats::{Said, copies},
     retrieve::Hit,
-    statement::{Kind, is_heading, kind, shown, whole},
+    statement::{is_statement, shown, whole},
+    terms::names_a_sibling,
+    verdict::source_of,
     version,
 };
 use sidenote_text::Span;
@@ -25,17 +28,24 @@ pub(crate) fn extract(question: &Question<'_>, on_event: &mut dyn FnMut(AskEvent
     let mut answer = question.blank(String::new());
     on_event(AskEvent::Phase(AskPhase::Retrieving));
     let asked = &question.request.question;
-    let (hits, sentences) = question.find(asked, question.request.filter.clone(), &mut answer)?;
+    let (hits, sentences) = question.find(asked, asked, question.request.filter.clone(), &mut answer)?;
     question.stop_if_cancelled()?;
 
-    let statements = best_statements(&hits, &sentences, asked);
+    let replaced = version::replaced(&hits, asked);
+    let copies = copies(&hits, &replaced);
+    for (places, why) in [(&replaced, REPLACED), (&copies, SAID_BEFORE)] {
+        places.iter().for_each(|place| question.leave_out(&mut answer, &hits[*place], why));
+    }
+    let statements = best_statements(&hits, &sentences, |hit| !replaced.contains(&hit) && !copies.contains(&hit));
     if let Some((best, _)) = statements.first() {
-        let support = support_of(best, &hits);
+        let (hit, support) = (&hits[best.hit], support_of(best, &hits));
+        let said = best.span.slice(&hit.text).unwrap_or_default();
+        let is_of_a_sibling = names_a_sibling(asked, &format!("{} {said}", source_of(hit)));
         let signals = Signals {
             evidence: support.evidence,
             quote_cosine: support.cosine,
             question_held: support.question_held,
-            names_held: KnownNames::of(asked, question.index)?.held_by(&hits[best.hit]),
+            names_held: if is_of_a_sibling { 0.0 } else { KnownNames::of(asked, question.index)?.held_by(hit) },
             ..Signals::default()
         };
         answer.confidence = signals.confidence_of_a_quote();
@@ -57,31 +67,31 @@ pub(crate) fn extract(question: &Question<'_>, on_event: &mut dyn FnMut(AskEvent
 }
 
 /// The statements to quote, the best first: the sentence that each was chosen for, and where in its passage the statement stands.
-fn best_statements<'s>(hits: &[Hit], sentences: &'s [Sentence], question: &str) -> Vec<(&'s Sentence, Span)> {
-    let replaced = version::replaced(hits, question);
-    let copies = copies(hits, &replaced);
+fn best_statements<'s>(
+    hits: &[Hit],
+    sentences: &'s [Sentence],
+    may_be_quoted: impl Fn(usize) -> bool,
+) -> Vec<(&'s Sentence, Span)> {
     let mut said = Said::nothing_of(sentences, hits);
-    let is_statement = |place: &usize| {
-        let sentence = &sentences[*place];
-        let is_shown = !copies.contains(&sentence.hit) && !replaced.contains(&sentence.hit);
-        is_shown && !is_heading(sentence, hits) && sentence.terms.len() > 1
-    };
-    let mut order: Vec<usize> = (0..sentences.len()).filter(is_statement).collect();
+    let is_candidate = |place: &usize| may_be_quoted(sentences[*place].hit) && is_statement(&sentences[*place], hits);
+    let mut order: Vec<usize> = (0..sentences.len()).filter(is_candidate).collect();
     order.sort_by(|a, b| sentences[*b].score().total_cmp(&sentences[*a].score()).then(a.cmp(b)));
     let needed = order.first().map_or(0.0, |best| NEAR_THE_BEST * sentences[*best].score());
     let mut statements: Vec<(&Sentence, Span)> = Vec::new();
     for place in order.into_iter().take_while(|place| sentences[*place].score() >= needed) {
         let sentence = &sentences[place];
-        let is_quoted = |(quoted, span): &(&Sentence, Span)| quoted.hit == sentence.hit && span.contains(sentence.span);
-        if said.holds(place) || statements.iter().any(is_quoted) {
+        let range = whole(place, sentences, hits);
+        let span = Span::new(sentences[range.start].span.start, sentences[range.end - 1].span.end);
+        let overlaps = |(quoted, other): &(&Sentence, Span)| {
+            quoted.hit == sentence.hit && other.start < span.end && span.start < other.end
+        };
+        if said.holds(place) || statements.iter().any(overlaps) {
             continue;
         }
-        let text = sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default();
-        let range = if kind(text) == Kind::Prose { whole(place, sentences, hits) } else { place..place + 1 };
-        range.clone().for_each(|place| {
+        range.for_each(|place| {
             said.add(place);
         });
-        statements.push((sentence, Span::new(sentences[range.start].span.start, sentences[range.end - 1].span.end)));
+        statements.push((sentence, span));
         if statements.len() == MOST_QUOTES {
             break;
         }
@@ -98,7 +108,8 @@ mod tests {
 
     fn quoted(hits: &[Hit], question: &str) -> Vec<String> {
         let sentences = sentences_of(hits, question, &HashEmbedder::new()).unwrap();
-        let statements = best_statements(hits, &sentences, question);
+        let copies = copies(hits, &std::collections::BTreeSet::new());
+        let statements = best_statements(hits, &sentences, |hit| !copies.contains(&hit));
         statements.iter().map(|(sentence, span)| span.slice(&hits[sentence.hit].text).unwrap().to_owned()).collect()
     }
 
@@ -115,6 +126,12 @@ mod tests {
         let hits = [Hit::sample(1, "Travel expenses", text), Hit::sample(2, "Travel expenses", text)];
         assert_eq!(quoted(&hits, "Who approves travel expenses?"), ["Ruth approves travel expenses."]);
         assert!(quoted(&[], "Who?").is_empty());
+        let long = format!(
+            "Ruth approves expenses{}. They are hers to approve. It is her task.",
+            " and more of them".repeat(14)
+        );
+        let quotes = quoted(&[Hit::sample(1, "", &long)], "Who approves expenses?");
+        assert_eq!(quotes.iter().map(|quote| quote.matches("hers").count()).sum::<usize>(), 1, "{quotes:?}");
         let many =
             "Ruth approves expenses a. Ruth approves expenses b. Ruth approves expenses c. Ruth approves expenses d.";
         assert_eq!(quoted(&[Hit::sample(1, "", many)], "Who approves expenses?").len(), MOST_QUOTES);

@@ -51,6 +51,7 @@ mod known;
 mod known_names;
 mod models;
 mod ocr;
+mod orders;
 mod parts;
 mod passage;
 mod prompt;

@@ -10,8 +10,10 @@ use crate::{
     answer::{Answer, AnswerSentence, AskEvent, AskRequest, AskTimings, AskTokens},
     cite::{self, Citation},
     config::{Config, SearchMode},
+    context::LeftOut,
     error::Error,
     evidence::{self, Sentence},
+    orders::gives_orders,
     repeats::reach,
     retrieve::{Found, Hit, Readers, SearchRequest, milliseconds, retrieve},
 };
@@ -53,10 +55,12 @@ impl Question<'_> {
         }
     }
 
-    /// Finds the passages; gives them with their sentences.
+    /// Finds the passages; gives them with their sentences. `part` is the part of the question that they are for, where `query` says it
+    /// otherwise.
     pub(crate) fn find(
         &self,
         query: &str,
+        part: &str,
         filter: Filter,
         answer: &mut Answer,
     ) -> Result<(Vec<Hit>, Vec<Sentence>), Error> {
@@ -78,9 +82,24 @@ impl Question<'_> {
         }
         report.hits.truncate(reach(&report.hits, &sentences, wanted));
         sentences.retain(|sentence| sentence.hit < report.hits.len());
+        let questions = [query, part, &self.request.question, answer.standalone.as_deref().unwrap_or_default()];
+        let orders: Vec<usize> =
+            (0..report.hits.len()).filter(|place| gives_orders(&report.hits[*place], &questions)).collect();
+        sentences.retain(|sentence| !orders.contains(&sentence.hit));
+        for place in orders {
+            self.leave_out(answer, &report.hits[place], "it tells whoever answers what to say");
+        }
         answer.timings.retrieve += report.timings.total;
         answer.timings.rerank = sum(answer.timings.rerank, report.timings.rerank);
         Ok((report.hits, sentences))
+    }
+
+    /// Says that nothing of a passage is read or quoted, and why.
+    pub(crate) fn leave_out(&self, answer: &mut Answer, hit: &Hit, why: &str) {
+        if answer.left_out.iter().all(|left| left.chunk != hit.chunk) {
+            let tokens = self.embedder.count_tokens(&hit.text);
+            answer.left_out.push(LeftOut { chunk: hit.chunk, tokens, why: why.to_owned() });
+        }
     }
 
     /// Settles a sentence with the note to what carries it; whether the quote could be cut.
@@ -166,14 +185,14 @@ pub(crate) fn closest(hits: &[Hit], sentences: &[Sentence]) -> String {
         return "Nothing in the documents matches the question.".into();
     }
     let looked_at = hits.iter().map(|hit| hit.document.id).collect::<BTreeSet<_>>().len();
-    let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score())).map_or(0, |sentence| sentence.hit);
-    let hit = &hits[best];
+    let looked_at =
+        format!("Looked at {} passages of {looked_at} document{}", hits.len(), if looked_at == 1 { "" } else { "s" });
+    let best = sentences.iter().max_by(|a, b| a.score().total_cmp(&b.score()));
+    let Some(hit) = best.map(|sentence| &hits[sentence.hit]) else {
+        return format!("The documents do not say. {looked_at}.");
+    };
     let name = hit.document.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let place = hit.heading.last().map(|heading| format!(", under \u{201c}{heading}\u{201d}")).unwrap_or_default();
     let page = hit.page.map(|page| format!(", page {page}")).unwrap_or_default();
-    format!(
-        "The documents do not say. Looked at {} passages of {looked_at} document{}; the closest is {name}{page}{place}.",
-        hits.len(),
-        if looked_at == 1 { "" } else { "s" },
-    )
+    format!("The documents do not say. {looked_at}; the closest is {name}{page}{place}.")
 }

@@ -116,6 +116,11 @@ pub(crate) fn is_heading(sentence: &Sentence, hits: &[Hit]) -> bool {
     text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading)
 }
 
+/// Whether a sentence says something of the matter: no heading, no single word.
+pub(crate) fn is_statement(sentence: &Sentence, hits: &[Hit]) -> bool {
+    !is_heading(sentence, hits) && sentence.terms.len() > 1
+}
+
 /// What a sentence is by its form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {

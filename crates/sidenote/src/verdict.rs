@@ -16,7 +16,7 @@ use crate::{
     known_names::KnownNames,
     prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
-    statement::{self, Kind, MAX_STATEMENT_BYTES, is_heading},
+    statement::{self, Kind, MAX_STATEMENT_BYTES, is_heading, is_statement},
     terms::names_a_sibling,
 };
 
@@ -228,7 +228,7 @@ fn places_inside(support: &Support, hits: &[Hit], sentences: &[Sentence]) -> Vec
 
 /// Whether a sentence is worth to be set against a draft unasked.
 fn says_something(sentence: &Sentence, hits: &[Hit]) -> bool {
-    !is_heading(sentence, hits) && sentence.terms.len() > 1 && sentence.span.len() <= MAX_STATEMENT_BYTES
+    is_statement(sentence, hits) && sentence.span.len() <= MAX_STATEMENT_BYTES
 }
 
 /// The words of a support with those of the sentences that it needs to be understood.

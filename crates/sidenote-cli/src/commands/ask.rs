@@ -29,7 +29,9 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     };
     let answer = answered(session, &session.engine()?, &request, shows)?;
     if !args.stream {
-        show(&answer, None, output)?;
+        // What is explained has the details of `-v` too.
+        let brief = Output { verbose: 0, ..output.clone() };
+        show(&answer, None, if args.explain { &brief } else { output })?;
     }
     if args.explain && !output.json {
         let needed = session.settings.config.answer.min_confidence;

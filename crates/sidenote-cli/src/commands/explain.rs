@@ -30,7 +30,8 @@ pub(super) fn explained(answer: &Answer, needed: f32, output: &Output) -> String
         lines.extend(hit.map(|hit| format!("    {}", terminal.dim(&search::place_of(hit, &output.names)))));
         lines.push(terminal.indented(&one_line(&read.text), 4));
     }
-    let written: Vec<&str> = answer.draft.lines().filter(|line| !line.trim().is_empty()).collect();
+    let written = answer.written();
+    let written: Vec<&str> = written.lines().filter(|line| !line.trim().is_empty()).collect();
     if !written.is_empty() {
         lines.push(format!("\n{}", terminal.bold("Written by it, before the check")));
     }
@@ -60,14 +61,19 @@ pub(super) fn details(answer: &Answer, output: &Output) -> String {
 
 /// What became of a hit.
 fn became(hit: &Hit, answer: &Answer) -> String {
+    let is_quoted =
+        answer.citations.iter().any(|note| note.document.id == hit.document.id && hit.span.contains(note.span));
     let is_read = answer.read.iter().any(|read| read.chunk == hit.chunk);
     let left_out = answer.left_out.iter().find(|left| left.chunk == hit.chunk);
-    match (is_read, left_out) {
-        (true, Some(left)) => format!("read but for {}", counted(left.tokens as u64, "token")),
+    let read = match (is_read, left_out) {
+        (true, Some(left)) => {
+            format!("read but for {}: {}", counted(left.tokens as u64, "token"), one_line(&left.why))
+        }
         (true, None) => "read".into(),
         (false, Some(left)) => format!("not read: {}", one_line(&left.why)),
         (false, None) => "not read".into(),
-    }
+    };
+    if is_quoted { format!("quoted; {read}") } else { read }
 }
 
 fn made_of(signals: &Signals) -> [(&'static str, f32); 9] {

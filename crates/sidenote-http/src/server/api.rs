@@ -37,7 +37,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
-    Server,
+    Inner, Server,
     body::Body,
     chats, door, mcp, metrics, openai, page,
     problem::Refusal,
@@ -300,10 +300,13 @@ async fn status(State(server): State<Server>) -> Result<Json<Status>, Refusal> {
 }
 
 async fn metrics(State(server): State<Server>) -> Result<Response, Refusal> {
-    let collection = server.collection_of(None);
-    let status = blocking(&server, move |engine| engine.status(collection.as_deref())).await?;
-    let text = server.inner.metrics.text(&status, server.inner.questions.count());
-    let text = text.map_err(|error| sidenote::Error::Internal(error.to_string()))?;
+    let counted = server.clone();
+    let text = blocking(&server, move |engine| {
+        let Inner { metrics, questions, .. } = &*counted.inner;
+        let text = metrics.text(&engine.status(None)?, questions.count());
+        text.map_err(|error| sidenote::Error::Internal(error.to_string()))
+    })
+    .await?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 

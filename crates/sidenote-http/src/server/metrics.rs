@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
-use sidenote::{Answer, SearchReport, Status};
+use sidenote::{Answer, ErrorKind, SearchReport, Status};
 
 /// How the text is to be read.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -97,7 +97,7 @@ impl Metrics {
         let hits = self.kv_hits.clone();
         registry.register_with_unit(
             "kv_hit",
-            "Tokens of prompts that were known from before, of all",
+            "Tokens of prompts that were known from before, of all; NaN before the first",
             Unit::Ratios,
             hits,
         );
@@ -132,7 +132,7 @@ impl Metrics {
         let said = match outcome {
             Ok(answer) if answer.answered => "answered",
             Ok(_) => "not_answered",
-            Err(sidenote::Error::Cancelled) => "stopped",
+            Err(error) if error.kind() == ErrorKind::Interrupted => "stopped",
             Err(_) => "failed",
         };
         self.questions.get_or_create(&Outcome { outcome: said }).inc();
@@ -141,7 +141,9 @@ impl Metrics {
         observe(
             &self.answer_stages,
             [
+                ("load", Some(timings.load)),
                 ("retrieve", Some(timings.retrieve)),
+                ("rerank", timings.rerank),
                 ("prefill", timings.prefill),
                 ("decode", timings.decode),
                 ("first_token", timings.first_token),
@@ -163,7 +165,7 @@ impl Metrics {
         self.chunks.set(number(status.chunks));
         self.bytes.set(number(status.bytes));
         self.kv_bytes.set(number(status.kept_states.bytes));
-        self.kv_hits.set(status.prompt_hit_rate.map_or(0.0, f64::from));
+        self.kv_hits.set(status.prompt_hit_rate.map_or(f64::NAN, f64::from));
         self.memory.set(number(memory_stats::memory_stats().map_or(0, |memory| memory.physical_mem as u64)));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;

@@ -66,6 +66,9 @@ struct AskArguments {
     /// Seed of sampling; by default `answer.seed`.
     #[serde(default)]
     seed: Option<u64>,
+    /// `write` or `extract`: statements are quoted at once, no language model is asked. By default `answer.mode`.
+    #[serde(default)]
+    mode: Option<String>,
     /// Which documents.
     #[serde(default)]
     filter: Option<FilterBody>,
@@ -216,10 +219,10 @@ async fn search(server: &Server, body: SearchBody) -> Result<Said, Refusal> {
 
 async fn ask(
     server: &Server,
-    AskArguments { question, max_tokens, seed, filter }: AskArguments,
+    AskArguments { question, max_tokens, seed, mode, filter }: AskArguments,
     context: &RequestContext<RoleServer>,
 ) -> Result<Said, Refusal> {
-    let request = ask_request(server, AskBody { question, max_tokens, seed, filter, ..AskBody::default() })?;
+    let request = ask_request(server, AskBody { question, max_tokens, seed, mode, filter, ..AskBody::default() })?;
     let admitted = server.inner.questions.admit()?;
     let _noted = server.inner.calls.note(context, &admitted.cancel);
     let (sender, mut heard) = unbounded_channel();
