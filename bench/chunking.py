@@ -13,14 +13,13 @@ Wants `sidenote` built, its models, SIDENOTE_EVALDATA, and the Python package `t
 """
 
 import argparse
-import json
 import random
 import tempfile
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from support.program import EMBEDDER, ingest, public_set, serving
+from support.program import EMBEDDER, ingest, public_set, rows, serving
 
 PASSAGES = 5
 WINDOW = 256
@@ -52,10 +51,6 @@ def main():
                 measured = [measure(client, query, home[query["_id"]], documents, tokens) for query in queries]
             recall, precision, held = (sum(column) / len(queries) for column in zip(*measured))
             print(f"| {name} | {recall:.3f} | {precision:.3f} | {held:.0f} |", flush=True)
-
-
-def rows(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def whole(documents, _tokens):

@@ -21,9 +21,7 @@ use sidenote::{
     Answer, AskRequest, CancelToken, Config, Engine, EvalRequest, Generation, Generator, IngestRequest, Isolation,
     StopReason,
 };
-use sidenote_model::{
-    ChatMessage, GenerateRequest, GeneratorInfo, LlamaGenerator, LlamaOptions, ModelError, Prompt, Timings,
-};
+use sidenote_model::{ChatMessage, GenerateRequest, GeneratorInfo, LlamaGenerator, LlamaOptions, ModelError, Prompt};
 
 #[allow(dead_code, reason = "each program uses some of it")]
 #[path = "support/machine.rs"]
@@ -116,17 +114,7 @@ impl Generator for Silent {
         request: &GenerateRequest,
         _: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, ModelError> {
-        Ok(Generation {
-            text: String::new(),
-            stop_reason: StopReason::EndOfText,
-            tokens_prompt: request.prompt.tokens.len(),
-            tokens_reused: 0,
-            tokens_generated: 0,
-            mean_logprob: 0.0,
-            first_logprob: 0.0,
-            min_logprob: 0.0,
-            timings: Timings::default(),
-        })
+        Ok(Generation::of_nothing(request.prompt.tokens.len(), StopReason::EndOfText))
     }
 
     fn score(&self, _: &Prompt, continuations: &[&str]) -> Result<Vec<f32>, ModelError> {

@@ -15,8 +15,6 @@ Wants `sidenote` built, its models, SIDENOTE_EVALDATA, and llama-cpp-python (`be
 """
 
 import argparse
-import http.client
-import json
 import os
 import random
 import statistics
@@ -27,7 +25,7 @@ from pathlib import Path
 
 import llama_cpp
 
-from support.program import MODELS, ingest, public_set, serving
+from support.program import MODELS, ingest, public_set, rows, serving
 
 PROMPT = "Answer the question from the passages, with the number of the passage in brackets.\n\n{passages}\n\nQuestion: {question}"
 
@@ -76,31 +74,25 @@ def main():
 
 def write_documents(folder):
     folder.mkdir()
-    for line in (public_set("squad2_dev") / "corpus.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in rows(public_set("squad2_dev") / "corpus.jsonl"):
         name = "".join(letter if letter.isalnum() else "-" for letter in row["_id"])
         (folder / f"{name}.md").write_text(f"# {row['title']}\n\n{row['text']}\n", encoding="utf-8")
 
 
 def questions(take):
-    lines = (public_set("squad2_dev") / "queries.jsonl").read_text(encoding="utf-8").splitlines()
-    drawn = sorted(random.Random(1).sample(range(len(lines)), take))
-    return [json.loads(lines[place])["text"] for place in drawn]
+    asked = rows(public_set("squad2_dev") / "queries.jsonl")
+    return [asked[place]["text"] for place in sorted(random.Random(1).sample(range(len(asked)), take))]
 
 
 def first_word(client, question):
     """Milliseconds until the first draft word comes; then the question is given up."""
-    connection = http.client.HTTPConnection(client.address)
-    headers = {"authorization": "Bearer " + client.token, "content-type": "application/json"}
+    asker = client.again()
     begun = time.perf_counter()
-    connection.request("POST", "/api/v1/ask", json.dumps({"question": question, "stream": True}), headers)
-    response = connection.getresponse()
-    assert response.status == 200, response.read()
-    for line in response:
+    for line in asker.send("/api/v1/ask", {"question": question, "stream": True}):
         if line.startswith((b"event: token", b"event: final", b"event:token", b"event:final")):
             break
     took = (time.perf_counter() - begun) * 1e3
-    connection.close()
+    asker.connection.close()
     # The generation is stopped between two tokens; the next measurement waits for that.
     time.sleep(0.5)
     return took

@@ -16,7 +16,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from support.program import evaluated, public_set
+from support.program import evaluated, public_set, rows
 
 WAYS = {
     "as asked": lambda before: [],
@@ -29,7 +29,7 @@ WAYS = {
 def main():
     os.environ["SIDENOTE_SEARCH_RERANK_DEPTH"] = "0"
     source = public_set("mtrag_human159")
-    questions = [json.loads(line) for line in (source / "queries.jsonl").read_text().splitlines()]
+    questions = rows(source / "queries.jsonl")
     questions = [question for question in questions if question["answerable"] and question["metadata"]["history"]]
     print(f"| {len(questions)} questions | nDCG@10 by words | by meaning | by both |")
     print("|---|---|---|---|")

@@ -16,7 +16,7 @@ import random
 import tempfile
 from pathlib import Path
 
-from support.program import evaluated, public_set
+from support.program import evaluated, public_set, rows
 
 
 def main():
@@ -54,10 +54,6 @@ def write_set(folder, articles, take):
 
 def article_of(paragraph):
     return paragraph.rsplit("#", 1)[0]
-
-
-def rows(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def write(path, lines):

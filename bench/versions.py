@@ -16,7 +16,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from support.program import evaluated, public_set
+from support.program import evaluated, public_set, rows
 
 
 def main():
@@ -26,13 +26,13 @@ def main():
     parser.add_argument("--versions", type=int, default=5)
     arguments = parser.parse_args()
     source = public_set(arguments.set)
-    documents = [json.loads(line) for line in (source / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+    documents = rows(source / "corpus.jsonl")
     print(f"| {arguments.set}, versions of each document | questions | answer read | right | ms a question |\n|---|---|---|---|---|", flush=True)
     for count in (1, arguments.versions):
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "qrels.tsv").symlink_to(source / "qrels.tsv")
-            rows = [json.dumps(version) + "\n" for document in documents for version in versions(document, count)]
-            Path(folder, "corpus.jsonl").write_text("".join(rows), encoding="utf-8")
+            lines = [json.dumps(version) + "\n" for document in documents for version in versions(document, count)]
+            Path(folder, "corpus.jsonl").write_text("".join(lines), encoding="utf-8")
             questions = (source / "queries.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
             answerable = [line for line in questions if json.loads(line)["answerable"]]
             Path(folder, "queries.jsonl").write_text("".join(answerable), encoding="utf-8")

@@ -24,6 +24,11 @@ def public_set(name):
     return Path(os.environ["SIDENOTE_EVALDATA"]) / name
 
 
+def rows(path):
+    """The objects of a file with one JSON object a line."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+
+
 def evaluated(what, folder, *options):
     """The report of `sidenote eval` on `retrieval` or `answers`, whether or not its comparisons hold."""
     command = [SIDENOTE, "-q", "eval", what, folder, *options, "--json"]
@@ -77,12 +82,15 @@ class Client:
     def again(self):
         return Client("http://" + self.address, self.token)
 
-    def post(self, path, body):
+    def send(self, path, body):
+        """The response to a request, its body not read yet."""
         headers = {"authorization": "Bearer " + self.token, "content-type": "application/json"}
-        begun = time.perf_counter()
         self.connection.request("POST", path, json.dumps(body), headers)
         response = self.connection.getresponse()
-        text = response.read()
-        waited = (time.perf_counter() - begun) * 1e3
-        assert response.status == 200, text
-        return waited, json.loads(text)
+        assert response.status == 200, response.read()
+        return response
+
+    def post(self, path, body):
+        begun = time.perf_counter()
+        text = self.send(path, body).read()
+        return (time.perf_counter() - begun) * 1e3, json.loads(text)

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     sandbox::{Sandbox, check_schema},
-    serve::{Server, client, has_clients, sandbox},
+    serve::{Server, client, has_clients, sandbox, seen_by},
 };
 
 /// `sidenote mcp` with its streams; ends with the value.
@@ -109,10 +109,7 @@ fn seen_by_client(sandbox: &Sandbox, words: &[&str]) -> Value {
             None => command.env_remove(name),
         };
     }
-    let done = command.output().unwrap();
-    let log = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{words:?}: {log}");
-    serde_json::from_slice(&done.stdout).unwrap()
+    seen_by(&mut command)
 }
 
 fn check(seen: &Value, version: &str) {

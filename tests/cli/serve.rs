@@ -467,9 +467,7 @@ fn the_client_of_prometheus_reads_what_was_done_and_nothing_of_the_documents() {
     assert_eq!(server.ask("POST", "/api/v1/ask", Some(&quotes)).json()["answered"], true);
     assert_eq!(server.ask("GET", "/api/v1/metrics", None).status, 200);
     let url = format!("http://{}", server.address);
-    let done = client("metrics_client.py").args([&url, &server.token]).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let seen: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let seen = seen_by(client("metrics_client.py").args([&url, &server.token]));
     let value = |name: &str, labels: Value| -> Option<f64> {
         let samples = seen["samples"].as_array().unwrap();
         samples.iter().find(|sample| sample[0] == name && sample[1] == labels)?[2].as_f64()
@@ -497,9 +495,7 @@ fn openais_own_client_works_unchanged() {
     }
     let server = Server::start(&sandbox);
     let url = format!("http://{}", server.address);
-    let done = client("openai_client.py").args([&url, &server.token]).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let seen: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let seen = seen_by(client("openai_client.py").args([&url, &server.token]));
     assert_eq!(seen["models"], json!(["sidenote", "sidenote-raw", "sidenote-embedding"]));
     check_schema("ask", &seen["answer"]);
     assert!(seen["answer"]["standalone"].is_null() && seen["follow_up"]["standalone"].is_string(), "{seen}");
@@ -530,9 +526,7 @@ fn a_person_asks_in_a_browser_and_opens_a_note() {
     assert_eq!(sandbox.run(["ingest", "docs", "-q"]).code, 0);
     let server = Server::start(&sandbox);
     let chromium = std::env::var_os("SIDENOTE_CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into());
-    let done = client("page.py").arg(&server.page).arg(chromium).output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let seen: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let seen = seen_by(client("page.py").arg(&server.page).arg(chromium));
     assert_eq!((&seen["foreign_requests"], &seen["complaints"]), (&json!([]), &json!([])), "{seen}");
     assert_eq!(seen["code_is_gone"], true);
     assert!(!seen["marked"].as_str().unwrap().is_empty(), "{seen}");
@@ -567,6 +561,13 @@ pub(super) fn client(script: &str) -> Command {
     let mut command = Command::new(clients_python());
     command.arg(repository().join("tests/clients").join(script));
     command
+}
+
+/// What a client says that it has seen.
+pub(super) fn seen_by(client: &mut Command) -> Value {
+    let done = client.output().unwrap();
+    assert!(done.status.success(), "{client:?}: {}", String::from_utf8_lossy(&done.stderr));
+    serde_json::from_slice(&done.stdout).unwrap()
 }
 
 fn clients_python() -> PathBuf {

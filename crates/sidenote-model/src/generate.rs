@@ -197,6 +197,23 @@ pub struct Generation {
     pub timings: Timings,
 }
 
+impl Generation {
+    /// Nothing yet, behind a prompt of so many tokens.
+    pub fn of_nothing(tokens_prompt: usize, stop_reason: StopReason) -> Self {
+        Self {
+            text: String::new(),
+            stop_reason,
+            tokens_prompt,
+            tokens_reused: 0,
+            tokens_generated: 0,
+            mean_logprob: 0.0,
+            first_logprob: 0.0,
+            min_logprob: 0.0,
+            timings: Timings::default(),
+        }
+    }
+}
+
 /// Which model generates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratorInfo {

@@ -28,7 +28,7 @@ use crate::pieces::{Piece, Pieces};
 use crate::prefix::{Prefix, Shelf};
 use crate::sample::{Chooser, log_probability};
 use crate::state_file::{StateFolder, scores_sha256};
-use crate::{CancelToken, GenerateRequest, Generation, ModelError, Prompt, Sampling, StopReason, Timings};
+use crate::{CancelToken, GenerateRequest, Generation, ModelError, Prompt, Sampling, StopReason};
 
 /// What the thread is to load.
 pub(crate) struct Setup {
@@ -242,17 +242,8 @@ impl Evaluator<'_> {
         asked: Instant,
     ) -> Result<Generation, ModelError> {
         let started = Instant::now();
-        let mut generation = Generation {
-            text: String::new(),
-            stop_reason: StopReason::Cancelled,
-            tokens_prompt: request.prompt.tokens.len(),
-            tokens_reused: 0,
-            tokens_generated: 0,
-            mean_logprob: 0.0,
-            first_logprob: 0.0,
-            min_logprob: 0.0,
-            timings: Timings { wait_ms: milliseconds(asked), ..Timings::default() },
-        };
+        let mut generation = Generation::of_nothing(request.prompt.tokens.len(), StopReason::Cancelled);
+        generation.timings.wait_ms = milliseconds(asked);
         let mut grammar = match &request.grammar {
             Some(text) => Some(self.grammar(text)?),
             None => None,

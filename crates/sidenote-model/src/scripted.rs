@@ -6,8 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::pieces::{Piece, Pieces};
 use crate::{
-    ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason, Timings,
-    TokenId,
+    ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason, TokenId,
 };
 
 /// Computes an answer from the text of the prompt.
@@ -107,17 +106,8 @@ impl Generator for ScriptedGenerator {
         state.held.clone_from(prompt);
         let answer = (state.script)(&request.prompt.text);
         let mut pieces = Pieces::new(&request.stop);
-        let mut generation = Generation {
-            text: String::new(),
-            stop_reason: StopReason::EndOfText,
-            tokens_prompt: prompt.len(),
-            tokens_reused,
-            tokens_generated: 0,
-            mean_logprob: 0.0,
-            first_logprob: 0.0,
-            min_logprob: 0.0,
-            timings: Timings::default(),
-        };
+        let nothing = Generation::of_nothing(prompt.len(), StopReason::EndOfText);
+        let mut generation = Generation { tokens_reused, ..nothing };
         let room = request.max_tokens.min(self.context_tokens - prompt.len());
         let mut last = None;
         for word in words(&answer) {

@@ -45,6 +45,13 @@ impl Sentence {
     }
 }
 
+/// Places of sentences in order of what they have to do with the question, the best first; of equals the one that stands first.
+pub(crate) fn best_first(places: impl Iterator<Item = usize>, sentences: &[Sentence]) -> Vec<usize> {
+    let mut places: Vec<usize> = places.collect();
+    places.sort_by(|a, b| sentences[*b].score().total_cmp(&sentences[*a].score()).then(a.cmp(b)));
+    places
+}
+
 /// All sentences of the hits, in order of hit and place.
 pub(crate) fn sentences_of(hits: &[Hit], question: &str, embedder: &dyn Embedder) -> Result<Vec<Sentence>, Error> {
     let Some(asked) = embedder.embed_tokens(&[question])?.pop() else { return Ok(Vec::new()) };

@@ -6,7 +6,7 @@ use crate::{
     confidence::Signals,
     context::{REPLACED, SAID_BEFORE},
     error::Error,
-    evidence::Sentence,
+    evidence::{Sentence, best_first},
     known_names::KnownNames,
     question::{Question, closest},
     repeats::{Said, copies},
@@ -74,8 +74,7 @@ fn best_statements<'s>(
 ) -> Vec<(&'s Sentence, Span)> {
     let mut said = Said::nothing_of(sentences, hits);
     let is_candidate = |place: &usize| may_be_quoted(sentences[*place].hit) && is_statement(&sentences[*place], hits);
-    let mut order: Vec<usize> = (0..sentences.len()).filter(is_candidate).collect();
-    order.sort_by(|a, b| sentences[*b].score().total_cmp(&sentences[*a].score()).then(a.cmp(b)));
+    let order = best_first((0..sentences.len()).filter(is_candidate), sentences);
     let needed = order.first().map_or(0.0, |best| NEAR_THE_BEST * sentences[*best].score());
     let mut statements: Vec<(&Sentence, Span)> = Vec::new();
     for place in order.into_iter().take_while(|place| sentences[*place].score() >= needed) {

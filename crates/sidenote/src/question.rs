@@ -13,7 +13,7 @@ use crate::{
     context::LeftOut,
     error::Error,
     evidence::{self, Sentence},
-    orders::gives_orders,
+    orders::Asked,
     repeats::reach,
     retrieve::{Found, Hit, Readers, SearchRequest, milliseconds, retrieve},
 };
@@ -82,9 +82,10 @@ impl Question<'_> {
         }
         report.hits.truncate(reach(&report.hits, &sentences, wanted));
         sentences.retain(|sentence| sentence.hit < report.hits.len());
-        let questions = [query, part, &self.request.question, answer.standalone.as_deref().unwrap_or_default()];
+        let standalone = answer.standalone.as_deref().unwrap_or_default();
+        let asked = Asked::in_ways(&[query, part, &self.request.question, standalone]);
         let orders: Vec<usize> =
-            (0..report.hits.len()).filter(|place| gives_orders(&report.hits[*place], &questions)).collect();
+            (0..report.hits.len()).filter(|place| asked.is_ordered_by(&report.hits[*place])).collect();
         sentences.retain(|sentence| !orders.contains(&sentence.hit));
         for place in orders {
             self.leave_out(answer, &report.hits[place], "it tells whoever answers what to say");

@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     draft::DraftSentence,
     error::Error,
-    evidence::{Sentence, above, share},
+    evidence::{Sentence, above, best_first, share},
     known_names::KnownNames,
     prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
@@ -124,11 +124,13 @@ impl Judge<'_> {
     /// The best sentences that were read, other than what was drafted.
     fn alternatives(&self, claims: &[Claim]) -> Vec<Claim> {
         let (hits, sentences) = (self.hits, self.sentences);
-        let is_read = |sentence: &&Sentence| self.context.holds(sentence.hit) && says_something(sentence, hits);
-        let mut order: Vec<&Sentence> = sentences.iter().filter(is_read).collect();
-        order.sort_by(|a, b| b.score().total_cmp(&a.score()));
+        let is_read = |place: &usize| {
+            let sentence = &sentences[*place];
+            self.context.holds(sentence.hit) && says_something(sentence, hits)
+        };
         let mut found: Vec<Claim> = Vec::new();
-        for sentence in order {
+        for place in best_first((0..sentences.len()).filter(is_read), sentences) {
+            let sentence = &sentences[place];
             let support = stand_alone(cite::support_of(sentence, hits), hits, sentences);
             let holds_it =
                 |claim: &Claim| claim.support.hit == support.hit && claim.support.span.contains(support.span);

@@ -1,7 +1,7 @@
 //! How an answer came about: what was found, what of it the model read, what it wrote, what the confidence is made of, and where
 //! the time went.
 
-use sidenote::{Answer, Hit, Signals};
+use sidenote::{Answer, ChunkId, Hit, Signals};
 
 use super::search;
 use crate::{
@@ -26,8 +26,7 @@ pub(super) fn explained(answer: &Answer, needed: f32, output: &Output) -> String
         lines.push(format!("\n{}", terminal.bold("Read by the language model")));
     }
     for read in &answer.read {
-        let hit = answer.passages.iter().find(|hit| hit.chunk == read.chunk);
-        lines.extend(hit.map(|hit| format!("    {}", terminal.dim(&search::place_of(hit, &output.names)))));
+        lines.push(format!("    {}", terminal.dim(&place_of(read.chunk, answer, output))));
         lines.push(terminal.indented(&one_line(&read.text), 4));
     }
     let written = answer.written();
@@ -39,7 +38,7 @@ pub(super) fn explained(answer: &Answer, needed: f32, output: &Output) -> String
     let verdict = if answer.answered { "shown" } else { "not shown" };
     let confidence = format!("Confidence {:.2}, {needed:.2} is needed: {verdict}", answer.confidence);
     lines.push(format!("\n{}", terminal.bold(&confidence)));
-    // Of a quote that no model has read the first three are known.
+    // The confidence of a quote that no model has read is made of the first three.
     let known = if answer.model.is_empty() { 3 } else { 9 };
     let signals = answer.signals.iter().flat_map(|signals| made_of(signals).into_iter().take(known));
     lines.extend(signals.map(|(what, value)| format!("    {value:>6.2}  {what}")));
@@ -51,12 +50,17 @@ pub(super) fn explained(answer: &Answer, needed: f32, output: &Output) -> String
 /// What was left out, and where the time went: a few lines below an answer.
 pub(super) fn details(answer: &Answer, output: &Output) -> String {
     let left_out = answer.left_out.iter().map(|left| {
-        let hit = answer.passages.iter().find(|hit| hit.chunk == left.chunk);
-        let place = hit.map_or_else(|| format!("passage {}", left.chunk.0), |hit| search::place_of(hit, &output.names));
+        let place = place_of(left.chunk, answer, output);
         format!("left out: {place} ({}): {}", counted(left.tokens as u64, "token"), one_line(&left.why))
     });
     let lines: Vec<String> = left_out.chain(costs(answer)).map(|line| output.terminal.dim(&line)).collect();
     lines.join("\n")
+}
+
+/// Where a passage stands.
+fn place_of(chunk: ChunkId, answer: &Answer, output: &Output) -> String {
+    let hit = answer.passages.iter().find(|hit| hit.chunk == chunk);
+    hit.map_or_else(|| format!("passage {}", chunk.0), |hit| search::place_of(hit, &output.names))
 }
 
 /// What became of a hit.
