@@ -160,10 +160,10 @@ pub enum StopReason {
     Cancelled,
 }
 
-/// Where the time went, milliseconds.
+/// Where the time went, milliseconds. In none but the first is the time that was waited between turns.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Timings {
-    /// Waiting for an earlier request of the same generator.
+    /// Waiting for other requests of the same generator.
     pub wait_ms: f64,
     /// Evaluating what of the prompt was not in the cache.
     pub prefill_ms: f64,

@@ -30,6 +30,7 @@ mod pieces;
 mod prefix;
 mod probe;
 mod pull;
+mod queue;
 mod remembered;
 mod sample;
 mod scripted;
@@ -37,6 +38,7 @@ mod sessions;
 mod stamp;
 mod state_file;
 mod template;
+mod writing;
 
 pub use cross_encoder::CrossEncoder;
 pub use embed::{Embedder, EmbedderInfo, Precision, TokenVectors};

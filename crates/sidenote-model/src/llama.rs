@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
@@ -27,10 +27,12 @@ use llama_cpp_2::vocab::VocabType;
 use serde::{Deserialize, Serialize};
 
 use crate::gguf::read_gguf;
-use crate::llama_thread::{Command, Event, PromptUsage, Setup, start};
+use crate::llama_thread::{PromptUsage, Setup, start};
+use crate::queue::Command;
 use crate::stamp::file_sha256;
 use crate::state_file::StateFolder;
 use crate::template::{ChatTemplate, Part};
+use crate::writing::{Event, Writing};
 use crate::{
     CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, ModelError, Prompt, StopReason,
     TokenId, cpu, probe,
@@ -70,8 +72,12 @@ pub struct LlamaOptions {
     /// Called while the model loads.
     pub progress: Option<LoadProgress>,
     /// Most bytes of states of earlier prompts that are kept in memory, so that a prompt which begins like one of them is not
-    /// evaluated from its beginning; 0 keeps none. Recurrent models and those with a sliding window keep none.
+    /// evaluated from its beginning; 0 keeps none. As much again may be taken by generations that gave way to others. Recurrent
+    /// models and those with a sliding window keep none, and their generations do not give way.
     pub kept_bytes: usize,
+    /// How long a generation may keep others waiting before it gives way to them, and goes on when its turn comes again. A short
+    /// one is then done soon beside long ones; several of a length would all be done late if turns were much shorter.
+    pub turn: Duration,
     /// Folder for the states of fixed messages, which the next process begins with; without one they are evaluated anew.
     pub state_folder: Option<PathBuf>,
 }
@@ -87,6 +93,7 @@ impl Default for LlamaOptions {
             probe: None,
             progress: None,
             kept_bytes: 256 << 20,
+            turn: Duration::from_secs(5),
             state_folder: None,
         }
     }
@@ -103,6 +110,7 @@ impl std::fmt::Debug for LlamaOptions {
             .field("kv_type", &self.kv_type)
             .field("probe", &self.probe)
             .field("kept_bytes", &self.kept_bytes)
+            .field("turn", &self.turn)
             .field("state_folder", &self.state_folder)
             .finish_non_exhaustive()
     }
@@ -112,8 +120,8 @@ impl std::fmt::Debug for LlamaOptions {
 const DEFAULT_CONTEXT_TOKENS: usize = 8192;
 const MIN_CONTEXT_TOKENS: usize = 64;
 
-/// A GGUF model under llama.cpp. One thread, `sidenote-llama`, evaluates one request after the other; calls may come from any
-/// thread. What a prompt shares with an earlier one whose state is still kept is not evaluated again.
+/// A GGUF model under llama.cpp. One thread, `sidenote-llama`, evaluates one request after the other, long ones by turns; calls may
+/// come from any thread. What a prompt shares with an earlier one whose state is still kept is not evaluated again.
 pub struct LlamaGenerator {
     info: GeneratorInfo,
     model: Arc<LlamaModel>,
@@ -169,6 +177,7 @@ impl LlamaGenerator {
             kv_type: options.kv_type,
             progress: options.progress.clone(),
             kept_bytes: if whole_states { options.kept_bytes } else { 0 },
+            turn: options.turn,
             states,
             usage: Arc::clone(&usage),
         };
@@ -307,12 +316,8 @@ impl Generator for LlamaGenerator {
         let (events, received) = channel();
         // The callback's wish to stop ends this request only, so it has a token of its own beside the caller's.
         let enough = CancelToken::new();
-        self.send(Command::Generate {
-            request: Box::new(request.clone()),
-            enough: enough.clone(),
-            events,
-            asked: Instant::now(),
-        })?;
+        let writing = Writing::new(request.clone(), enough.clone(), events);
+        self.send(Command::Generate(Box::new(writing)))?;
         let mut text = String::new();
         for event in received {
             match event {

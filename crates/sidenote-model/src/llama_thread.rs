@@ -4,13 +4,16 @@
 //! matters). Only batches that the next prompt has in common are reused, so the answer is bit for bit that of a cold
 //! start. A prompt that gives way is set aside on a shelf, state and all, and copied back when another one begins as it
 //! does; fixed beginnings wait on disk as well. After any failure the cache is emptied; the shelf stays.
+//!
+//! A generation that has had its turn gives way where others wait, in the same manner: its state is copied away, and copied back
+//! when its next turn comes, so that it writes what it would have written alone.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
@@ -24,11 +27,12 @@ use llama_cpp_2::token::LlamaToken;
 use crate::grammar::{allowed_scores, best_allowed, token_of};
 use crate::llama::{KvType, LoadProgress, backend};
 use crate::llama_log::{clear_last_words, last_words, take_logs};
-use crate::pieces::{Piece, Pieces};
 use crate::prefix::{Prefix, Shelf};
-use crate::sample::{Chooser, log_probability};
+use crate::queue::{Command, Queue};
+use crate::sample::log_probability;
 use crate::state_file::{StateFolder, scores_sha256};
-use crate::{CancelToken, GenerateRequest, Generation, ModelError, Prompt, Sampling, StopReason};
+use crate::writing::Writing;
+use crate::{CancelToken, ModelError, Prompt, Sampling, StopReason};
 
 /// What the thread is to load.
 pub(crate) struct Setup {
@@ -40,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) kv_type: KvType,
     pub(crate) progress: Option<LoadProgress>,
     pub(crate) kept_bytes: usize,
+    pub(crate) turn: Duration,
     pub(crate) states: Option<StateFolder>,
     pub(crate) usage: Arc<PromptUsage>,
 }
@@ -52,7 +57,7 @@ pub(crate) struct PromptUsage {
 }
 
 impl PromptUsage {
-    fn count(&self, tokens: usize, reused: usize) {
+    pub(crate) fn count(&self, tokens: usize, reused: usize) {
         self.tokens.fetch_add(tokens as u64, Ordering::Relaxed);
         self.reused.fetch_add(reused as u64, Ordering::Relaxed);
     }
@@ -63,18 +68,6 @@ impl PromptUsage {
         #[expect(clippy::cast_precision_loss, reason = "a share to be shown")]
         (tokens > 0).then(|| reused as f32 / tokens as f32)
     }
-}
-
-/// What the thread can do.
-pub(crate) enum Command {
-    Generate { request: Box<GenerateRequest>, enough: CancelToken, events: Sender<Event>, asked: Instant },
-    Score { prompt: Prompt, continuations: Vec<Vec<LlamaToken>>, reply: Sender<Result<Vec<f32>, ModelError>> },
-}
-
-/// What it answers to a generation.
-pub(crate) enum Event {
-    Piece(String),
-    Done(Result<Generation, ModelError>),
 }
 
 type Started = (Arc<LlamaModel>, Sender<Command>, std::thread::JoinHandle<()>);
@@ -90,12 +83,12 @@ pub(crate) fn start(setup: Setup) -> Result<Started, ModelError> {
     let (ready, loaded) = channel();
     let name = setup.name.clone();
     let thread =
-        std::thread::Builder::new().name("sidenote-llama".to_owned()).spawn(move || live(setup, &queue, &ready))?;
+        std::thread::Builder::new().name("sidenote-llama".to_owned()).spawn(move || live(setup, queue, &ready))?;
     let model = loaded.recv().map_err(|_| ModelError::ThreadEnded { model: name })??;
     Ok((model, commands, thread))
 }
 
-fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<LlamaModel>, ModelError>>) {
+fn live(setup: Setup, queue: Receiver<Command>, ready: &Sender<Result<Arc<LlamaModel>, ModelError>>) {
     // Creating contexts in parallel is unsound in llama.cpp, and two loads at once would mix their last words.
     static LOADING: Mutex<()> = Mutex::new(());
     let loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,14 +128,16 @@ fn live(setup: Setup, queue: &Receiver<Command>, ready: &Sender<Result<Arc<Llama
         after_prompt: None,
         may_return: false,
         shelf: Shelf::new(kept_bytes, SeqState::byte_len),
+        turn: setup.turn,
         states,
         usage: setup.usage,
     };
     if ready.send(Ok(Arc::clone(&model))).is_err() {
         return;
     }
-    while let Ok(command) = queue.recv() {
-        let handled = catch_unwind(AssertUnwindSafe(|| evaluator.handle(command)));
+    let mut queue = Queue::new(queue);
+    while let Some(command) = queue.next() {
+        let handled = catch_unwind(AssertUnwindSafe(|| evaluator.handle(command, &mut queue)));
         if handled.is_err() {
             // The answer's channel is closed by the panic, so the caller is told; the cache may be anything now.
             evaluator.forget();
@@ -210,126 +205,153 @@ struct Evaluator<'model> {
     // only scored does not come back.
     may_return: bool,
     shelf: Shelf<SeqState>,
+    turn: Duration,
     states: Option<StateFolder>,
     usage: Arc<PromptUsage>,
 }
 
-/// A prompt is in the cache.
+/// What of a prompt is in the cache.
 struct Prefilled {
+    /// Tokens that were there before.
     reused: usize,
-    scores: Arc<[f32]>,
+    /// The scores of the token that follows; `None` where the evaluation was stopped before its end.
+    scores: Option<Arc<[f32]>>,
+}
+
+/// How a generation's turn ended.
+enum Turn {
+    /// It gave way to others.
+    GaveWay,
+    /// It was the last one.
+    Last(StopReason),
 }
 
 impl Evaluator<'_> {
-    fn handle(&mut self, command: Command) {
+    fn handle(&mut self, command: Command, queue: &mut Queue) {
         match command {
-            Command::Generate { request, enough, events, asked } => {
-                let outcome = self.generate(&request, &enough, &events, asked);
-                // Nobody waits any more: fine.
-                let _ = events.send(Event::Done(outcome));
-            }
+            Command::Generate(mut writing) => match self.write(&mut writing, queue) {
+                Ok(Turn::GaveWay) => queue.come_again(writing),
+                Ok(Turn::Last(stop_reason)) => writing.end(Ok(stop_reason)),
+                Err(error) => writing.end(Err(error)),
+            },
             Command::Score { prompt, continuations, reply } => {
                 let _ = reply.send(self.score(&prompt, &continuations));
             }
         }
     }
 
-    fn generate(
-        &mut self,
-        request: &GenerateRequest,
-        enough: &CancelToken,
-        events: &Sender<Event>,
-        asked: Instant,
-    ) -> Result<Generation, ModelError> {
-        let started = Instant::now();
-        let mut generation = Generation::of_nothing(request.prompt.tokens.len(), StopReason::Cancelled);
-        generation.timings.wait_ms = milliseconds(asked);
-        let mut grammar = match &request.grammar {
-            Some(text) => Some(self.grammar(text)?),
-            None => None,
+    /// Gives a generation a turn: to its end, or until it had its time and others wait.
+    fn write(&mut self, writing: &mut Writing, queue: &mut Queue) -> Result<Turn, ModelError> {
+        let is_first = writing.begin_turn();
+        if writing.is_cancelled() {
+            return Ok(Turn::Last(StopReason::Cancelled));
+        }
+        if is_first && let Some(text) = &writing.request.grammar {
+            writing.grammar = Some(self.grammar(text)?);
+        }
+        if let Some((prefix, state)) = writing.aside.take() {
+            self.bring_back(&prefix, &state)?;
+        }
+        let since = Instant::now();
+        let Some(first_scores) = self.read(writing, since, queue)? else {
+            return Ok(if writing.is_cancelled() { Turn::Last(StopReason::Cancelled) } else { Turn::GaveWay });
         };
-        let is_cancelled = || request.cancel.is_cancelled() || enough.is_cancelled();
-        let prefilled = self.prefill(&request.prompt, true, &is_cancelled)?;
-        generation.timings.prefill_ms = milliseconds(started);
-        let Some(Prefilled { reused, scores: first_scores }) = prefilled else { return Ok(generation) };
-        generation.tokens_reused = reused;
-        let mut row = None;
 
-        let mut chooser = Chooser::new(request.sampling);
-        let mut pieces = Pieces::new(&request.stop);
+        let mut row = None;
         let mut bytes = Vec::with_capacity(64);
-        let mut first_token: Option<Instant> = None;
-        let mut logprobs = 0.0_f32;
-        generation.stop_reason = loop {
-            if is_cancelled() {
-                break StopReason::Cancelled;
+        loop {
+            if writing.is_cancelled() {
+                return Ok(Turn::Last(StopReason::Cancelled));
             }
-            if generation.tokens_generated >= request.max_tokens {
-                break StopReason::MaxTokens;
+            if !writing.has_room() {
+                return Ok(Turn::Last(StopReason::MaxTokens));
             }
             let scores = row.map_or(&*first_scores, |row| self.context.get_logits_ith(row));
-            let (token, logprob) = self.choose(scores, &mut chooser, request.sampling, grammar.as_mut())?;
-            if first_token.is_none() {
-                first_token = Some(Instant::now());
-                generation.timings.first_token_ms = milliseconds(started);
-                generation.first_logprob = logprob;
-            }
+            let (token, logprob) = self.choose(scores, writing)?;
+            writing.note_choice(logprob);
             if self.model.vocab().is_eog(token) {
-                break StopReason::EndOfText;
+                return Ok(Turn::Last(StopReason::EndOfText));
             }
-            generation.tokens_generated += 1;
-            generation.min_logprob = generation.min_logprob.min(logprob);
-            logprobs += logprob;
             bytes.clear();
             self.model.vocab().token_to_piece_into(token, &mut bytes, false, None);
-            match pieces.push(&bytes) {
-                Piece::Text(text) if text.is_empty() => (),
-                Piece::Text(text) => {
-                    if events.send(Event::Piece(text)).is_err() {
-                        break StopReason::Cancelled;
-                    }
-                }
-                Piece::Stop(text) => {
-                    if !text.is_empty() {
-                        let _ = events.send(Event::Piece(text));
-                    }
-                    break StopReason::StopString;
-                }
+            if let Some(stop_reason) = writing.write(&bytes, logprob) {
+                return Ok(Turn::Last(stop_reason));
             }
-            if generation.tokens_generated >= request.max_tokens || self.held.tokens.len() >= self.held_limit {
-                break StopReason::MaxTokens;
+            if !writing.has_room() || self.held.tokens.len() >= self.held_limit {
+                return Ok(Turn::Last(StopReason::MaxTokens));
             }
-            row = Some(self.evaluate(&[token], true)?);
-        };
-        if generation.stop_reason != StopReason::StopString {
-            let (Piece::Text(text) | Piece::Stop(text)) = pieces.finish();
-            if !text.is_empty() {
-                let _ = events.send(Event::Piece(text));
+            let evaluated = self.evaluate(&[token], true)?;
+            row = Some(evaluated);
+            if self.is_over(since, queue) && self.give_way(writing) {
+                writing.next_scores = Some(self.context.get_logits_ith(evaluated).into());
+                return Ok(Turn::GaveWay);
             }
         }
-        generation.timings.decode_ms = first_token.map_or(0.0, milliseconds);
-        if generation.tokens_generated > 0 {
-            generation.mean_logprob = logprobs / u16::try_from(generation.tokens_generated).map_or(f32::MAX, f32::from);
+    }
+
+    /// Has the prompt of a generation in the cache, and gives the scores of its next token. `None` where it was cancelled, or gave
+    /// way.
+    fn read(
+        &mut self,
+        writing: &mut Writing,
+        since: Instant,
+        queue: &mut Queue,
+    ) -> Result<Option<Arc<[f32]>>, ModelError> {
+        if let Some(scores) = writing.next_scores.take() {
+            return Ok(Some(scores));
         }
-        tracing::debug!(
-            model = %self.name,
-            tokens_prompt = generation.tokens_prompt,
-            tokens_reused = generation.tokens_reused,
-            tokens_generated = generation.tokens_generated,
-            prefill_ms = generation.timings.prefill_ms,
-            decode_ms = generation.timings.decode_ms,
-            "generated"
-        );
-        Ok(generation)
+        loop {
+            let mut is_enough = |evaluator: &Self| writing.is_cancelled() || evaluator.is_over(since, queue);
+            let Prefilled { reused, scores } = self.prefill(&writing.request.prompt, true, &mut is_enough)?;
+            writing.note_prefill(reused, &self.usage);
+            if scores.is_some() || writing.is_cancelled() || self.give_way(writing) {
+                return Ok(scores);
+            }
+        }
+    }
+
+    /// Whether a turn that began at a time is over: it took long enough, others wait, and there is room for what would be set aside.
+    fn is_over(&self, since: Instant, queue: &mut Queue) -> bool {
+        since.elapsed() >= self.turn
+            && queue.others_wait()
+            && self
+                .shelf
+                .has_room_for(queue.bytes_aside() + self.context.state_seq_get_size_ext(0, LlamaStateSeqFlags::empty()))
+    }
+
+    /// Sets aside what a generation has in the cache; whether that could be done.
+    fn give_way(&mut self, writing: &mut Writing) -> bool {
+        match self.context.state_seq_get(0, LlamaStateSeqFlags::empty()) {
+            Ok(state) => {
+                writing.give_way((self.held.clone(), state));
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a generation could not give way");
+                false
+            }
+        }
+    }
+
+    /// Has in the cache again what a generation had there when it gave way.
+    fn bring_back(&mut self, prefix: &Prefix, state: &SeqState) -> Result<(), ModelError> {
+        if self.held != *prefix {
+            self.set_aside(0);
+            self.after_prompt = None;
+            let restored = self.context.state_seq_set(state, 0).map_err(|error| error.to_string());
+            self.hold(prefix, restored).map_err(|reason| self.failed(&reason))?;
+        }
+        self.may_return = true;
+        Ok(())
     }
 
     fn score(&mut self, prompt: &Prompt, continuations: &[Vec<LlamaToken>]) -> Result<Vec<f32>, ModelError> {
         let mut sums = Vec::with_capacity(continuations.len());
         for continuation in continuations {
             // From the second continuation on this is free.
-            let Some(Prefilled { scores, .. }) = self.prefill(prompt, false, &|| false)? else {
-                return Err(self.failed("it stopped"));
-            };
+            let Prefilled { reused, scores } = self.prefill(prompt, false, &mut |_| false)?;
+            self.usage.count(prompt.tokens.len(), reused);
+            let scores = scores.ok_or_else(|| self.failed("it stopped"))?;
             let mut sum = continuation.first().map_or(0.0, |first| log_probability(&scores, index_of(*first)));
             let mut done = 0;
             // The scores after each token are those of the token that follows it; after the last one nobody asks.
@@ -347,13 +369,13 @@ impl Evaluator<'_> {
         Ok(sums)
     }
 
-    /// Brings the prompt into the cache. `None` where it was cancelled; what was evaluated by then stays.
+    /// Brings the prompt into the cache, batch by batch, until it is there or enough is done; what was evaluated by then stays.
     fn prefill(
         &mut self,
         prompt: &Prompt,
         may_return: bool,
-        is_cancelled: &dyn Fn() -> bool,
-    ) -> Result<Option<Prefilled>, ModelError> {
+        is_enough: &mut dyn FnMut(&Self) -> bool,
+    ) -> Result<Prefilled, ModelError> {
         let tokens = prompt.tokens.iter().map(|token| LlamaToken(token.0)).collect();
         let wanted = Prefix::of_prompt(tokens, &prompt.cuts, self.prefill_tokens);
         let length = wanted.tokens.len();
@@ -365,28 +387,26 @@ impl Evaluator<'_> {
             self.trim(length);
             if self.held.tokens.len() == length {
                 self.may_return |= may_return;
-                self.usage.count(length, length);
-                return Ok(Some(Prefilled { reused: length, scores }));
+                return Ok(Prefilled { reused: length, scores: Some(scores) });
             }
         }
         self.make_ready(&wanted, prompt.fixed_tokens);
         self.may_return = may_return;
         let reused = self.held.tokens.len();
-        self.usage.count(length, reused);
         for &end in wanted.batch_ends.iter().filter(|end| **end > reused) {
-            if is_cancelled() {
-                return Ok(None);
-            }
             let start = self.held.tokens.len();
             let row = self.evaluate(&wanted.tokens[start..end], end == length)?;
             self.held.batch_ends.push(end);
             if end == length {
                 let scores: Arc<[f32]> = self.context.get_logits_ith(row).into();
                 self.after_prompt = Some((end, Arc::clone(&scores)));
-                return Ok(Some(Prefilled { reused, scores }));
+                return Ok(Prefilled { reused, scores: Some(scores) });
             }
             if end == prompt.fixed_tokens {
                 self.keep_fixed()?;
+            }
+            if is_enough(self) {
+                return Ok(Prefilled { reused, scores: None });
             }
         }
         Err(self.failed("the prompt is empty"))
@@ -573,17 +593,12 @@ impl Evaluator<'_> {
     }
 
     /// The next token, with the logarithm of the probability the model gave it.
-    fn choose(
-        &self,
-        logits: &[f32],
-        chooser: &mut Chooser,
-        sampling: Sampling,
-        grammar: Option<&mut LlamaSampler>,
-    ) -> Result<(LlamaToken, f32), ModelError> {
-        let chosen = match grammar {
+    fn choose(&self, logits: &[f32], writing: &mut Writing) -> Result<(LlamaToken, f32), ModelError> {
+        let chooser = &mut writing.chooser;
+        let chosen = match &mut writing.grammar {
             None => chooser.choose(logits),
             Some(grammar) => {
-                let allowed = match sampling {
+                let allowed = match writing.request.sampling {
                     Sampling::Greedy => best_allowed(logits, grammar),
                     Sampling::Temperature { .. } => None,
                 };
@@ -605,8 +620,4 @@ impl Evaluator<'_> {
 
 fn index_of(token: LlamaToken) -> usize {
     usize::try_from(token.0).unwrap_or(usize::MAX)
-}
-
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
 }

@@ -6,6 +6,10 @@ mod common;
 mod random;
 
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use common::{chat, run, small_gguf};
 use random::Random;
@@ -32,21 +36,99 @@ struct Known {
     scores: Vec<f32>,
 }
 
+fn load(path: &Path, kept_bytes: usize, turn: Duration) -> LlamaGenerator {
+    let options = LlamaOptions { context_tokens: CONTEXT_TOKENS, kept_bytes, turn, ..LlamaOptions::default() };
+    LlamaGenerator::load(path, &options).expect("the generator loads")
+}
+
+#[test]
+fn a_short_question_is_answered_beside_a_long_text_and_both_are_what_they_are_alone() {
+    let Some(path) = small_gguf() else { return };
+    let turns = load(&path, 64 << 20, Duration::from_millis(50));
+    let long = GenerateRequest::greedy(chat(&turns, "You tell long stories.", "Tell me of a lighthouse."), 400);
+    let short = GenerateRequest::greedy(chat(&turns, "Be brief.", QUESTIONS[3]), 12);
+    let (long_alone, _) = run(&turns, &long);
+    let (short_alone, _) = run(&turns, &short);
+    assert!(long_alone.tokens_generated > 100, "{long_alone:?}");
+
+    // Asked when the long one has begun; each notes how far the long one is.
+    let beside = |generator: &LlamaGenerator| {
+        let pieces = AtomicUsize::new(0);
+        let (begun, begins) = channel();
+        std::thread::scope(|scope| {
+            let (pieces, short) = (&pieces, &short);
+            let asking = scope.spawn(move || {
+                begins.recv().expect("the long one begins");
+                let (answer, _) = run(generator, short);
+                (answer, pieces.load(Ordering::SeqCst))
+            });
+            let mut begun = Some(begun);
+            let told = generator.generate(&long, &mut |_| {
+                pieces.fetch_add(1, Ordering::SeqCst);
+                if let Some(begun) = begun.take() {
+                    begun.send(()).expect("somebody waits for it");
+                }
+                ControlFlow::Continue(())
+            });
+            let (answer, at) = asking.join().expect("answered");
+            let told = told.expect("told");
+            assert_eq!((&told.text, told.mean_logprob), (&long_alone.text, long_alone.mean_logprob));
+            assert_eq!((&answer.text, answer.mean_logprob), (&short_alone.text, short_alone.mean_logprob));
+            (at < pieces.load(Ordering::SeqCst), told)
+        })
+    };
+    let (was_first, told) = beside(&turns);
+    assert!(was_first, "the short answer waited for the end of the long text");
+    assert!(told.timings.wait_ms > 0.0);
+    let (was_first, _) = beside(&load(&path, 0, Duration::ZERO));
+    assert!(!was_first, "there was no room to set anything aside");
+}
+
+#[test]
+fn who_is_cancelled_while_others_write_does_not_wait_for_them() {
+    let Some(path) = small_gguf() else { return };
+    let generator = load(&path, 0, Duration::ZERO);
+    let long = GenerateRequest::greedy(chat(&generator, "You tell long stories.", "Tell me of a lighthouse."), 400);
+    let cancel = CancelToken::new();
+    let waiting = GenerateRequest { cancel: cancel.clone(), ..long.clone() };
+    std::thread::scope(|scope| {
+        let (begun, begins) = channel();
+        let (generator, waiting, enough) = (&generator, &waiting, &CancelToken::new());
+        let stop_the_long_one = enough.clone();
+        scope.spawn(move || {
+            begins.recv().expect("the long one begins");
+            let canceller = scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(50));
+                cancel.cancel();
+            });
+            let (answer, _) = run(generator, waiting);
+            assert_eq!((answer.stop_reason, answer.text.as_str()), (StopReason::Cancelled, ""));
+            canceller.join().expect("cancelled");
+            stop_the_long_one.cancel();
+        });
+        let mut begun = Some(begun);
+        let told = generator.generate(&GenerateRequest { cancel: enough.clone(), ..long }, &mut |_| {
+            if let Some(begun) = begun.take() {
+                begun.send(()).expect("somebody waits for it");
+            }
+            ControlFlow::Continue(())
+        });
+        let told = told.expect("told");
+        assert_eq!(told.stop_reason, StopReason::Cancelled, "the cancelled one waited for the end of the long one");
+    });
+}
+
 #[test]
 fn whatever_is_asked_in_whatever_order_the_answers_stay_the_same() {
     let Some(path) = small_gguf() else { return };
     let slow = std::env::var_os("SIDENOTE_SLOW_TESTS").is_some();
     let requests = if slow { 1_000 } else { 120 };
-    let load = |kept_bytes| {
-        let options = LlamaOptions { context_tokens: CONTEXT_TOKENS, kept_bytes, ..LlamaOptions::default() };
-        LlamaGenerator::load(&path, &options).expect("the generator loads")
-    };
     let known: Vec<Known> = {
-        let forgetful = load(0);
+        let forgetful = load(&path, 0, Duration::MAX);
         QUESTIONS.iter().map(|question| cold(&forgetful, question)).collect()
     };
-    // Room for a few states: some are found again and some had to go.
-    let generator = load(8 << 20);
+    // Room for a few states: some are found again and some had to go. Turns are a token long.
+    let generator = load(&path, 8 << 20, Duration::ZERO);
     std::thread::scope(|scope| {
         for seed in 0..THREADS {
             let (generator, known) = (&generator, &known);

@@ -40,7 +40,7 @@ use crate::{
 /// One handle on a data folder and its models. Cheap to clone; all clones share the models.
 ///
 /// Opening it is cheap: the index and each model are opened when they are first needed. Every call blocks until it is
-/// done and may be made from any thread; questions wait for each other, because there is one language model.
+/// done and may be made from any thread; there is one language model, and questions take turns at it.
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
