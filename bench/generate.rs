@@ -61,6 +61,7 @@ fn answer(generator: &LlamaGenerator, line: &str) -> Result<serde_json::Value, B
             text: String::new(),
             cuts: Vec::new(),
             fixed_tokens: 0,
+            shared_tokens: 0,
         },
         (None, Some(text)) => generator.render(&[ChatMessage::new(Role::User, text)])?,
         (None, None) => return Err("neither `tokens` nor `prompt`".into()),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::sandbox::{Run, Sandbox, check_schema};
+use super::sandbox::{Run, Sandbox, check_schema, files_below};
 
 const QUESTIONS: [&str; 4] = [
     "Who approves travel expenses?",
@@ -240,6 +240,41 @@ fn a_question_longer_than_the_context_is_refused_with_its_length() {
     check_schema("error", &error);
     assert_eq!((code, error["error"]["kind"].as_str()), (2, Some("question_too_long")), "{error}");
     assert!(error["error"]["hint"].is_string(), "{error}");
+}
+
+#[test]
+fn a_document_read_whole_is_not_read_again_and_leaves_nothing_when_it_goes() {
+    let Some(sandbox) = handbook() else { return };
+    let states = || files_below(&sandbox.data().join("states").join("documents")).len();
+    let under = |name: &str| sandbox.docs().join(name).to_string_lossy().into_owned();
+    let filler = |topic: &str| {
+        format!("The {topic} is looked after by the house team, who write down what they find. ").repeat(8)
+    };
+    sandbox
+        .write("travel.md", format!("# Travel\n\nTravel expenses are approved by Ruth Adler.\n\n{}\n", filler("car")));
+    sandbox.write("kitchen.md", format!("# Kitchen\n\nThe dishwasher runs at 18:30.\n\n{}\n", filler("oven")));
+    sandbox.ingest();
+    let (code, pinned) = sandbox.json(["pin", "--under", &under("travel.md")]);
+    check_schema("pin", &pinned);
+    assert_eq!((code, pinned["documents"].as_u64(), pinned["reused"].as_u64(), states()), (0, Some(1), Some(0), 2));
+    let tokens = pinned["tokens"].as_u64().unwrap();
+    assert!(tokens > 100, "{pinned}");
+    let (_, again) = sandbox.json(["pin", "--under", &under("travel.md")]);
+    assert_eq!(again["reused"].as_u64(), Some(tokens), "{again}");
+    let (_, answer) = sandbox.json(["ask", "--whole", "--under", &under("travel.md"), "Who approves travel expenses?"]);
+    check_schema("ask", &answer);
+    assert!(answer["tokens"]["reused"].as_u64().unwrap() >= tokens, "{answer}");
+    assert!(answer["read"][0]["text"].as_str().unwrap().contains("Ruth Adler"), "{answer}");
+
+    sandbox.json(["pin", "--under", &under("kitchen.md")]);
+    assert_eq!(states(), 4);
+    sandbox.write("travel.md", "# Travel\n\nNobody approves travel expenses any more.\n");
+    sandbox.ingest();
+    assert_eq!(states(), 2, "what was changed goes, the other stays");
+    assert_eq!(sandbox.run(["remove", &under("kitchen.md")]).code, 0);
+    assert_eq!(states(), 0);
+    let (code, nothing) = sandbox.json(["pin", "--under", &under("kitchen.md")]);
+    assert_eq!((code, nothing["documents"].as_u64()), (1, Some(0)));
 }
 
 #[test]

@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Ask question after question; each may lean on those before
     Chat(ChatArgs),
+    /// Have the language model read documents whole, ahead of questions about them
+    Pin(PinArgs),
     /// List, show or delete the conversations that are kept
     #[command(subcommand_required = false)]
     Chats {
@@ -211,6 +213,10 @@ pub(crate) struct AskArgs {
     #[arg(long)]
     pub(crate) extract: bool,
 
+    /// Have the language model read the documents whole, in place of what of them speaks of the question; for a few short ones
+    #[arg(long, conflicts_with = "extract")]
+    pub(crate) whole: bool,
+
     /// Show below the answer how it came about: what was found, read, left out and written, and what the confidence is made of
     #[arg(long, conflicts_with = "stream")]
     pub(crate) explain: bool,
@@ -247,6 +253,24 @@ pub(crate) struct ChatArgs {
     #[arg(long)]
     pub(crate) settled: bool,
 
+    /// Have the language model read the documents whole, in place of what of them speaks of a question; for a few short ones
+    #[arg(long)]
+    pub(crate) whole: bool,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// `sidenote pin`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Reading a document whole takes some five milliseconds a token; what the language model made of it is then kept in the data folder
+(llm.pinned_bytes), and questions with --whole about the same documents begin with it at once, also tomorrow. It goes when
+the document is removed or changes.
+
+  sidenote pin --under contract.pdf
+  sidenote chat --whole --under contract.pdf")]
+pub(crate) struct PinArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }

@@ -18,6 +18,7 @@ pub(crate) mod export;
 pub(crate) mod ingest;
 pub(crate) mod mcp;
 pub(crate) mod models;
+pub(crate) mod pin;
 pub(crate) mod remove;
 pub(crate) mod search;
 pub(crate) mod serve;

@@ -80,6 +80,7 @@ fn run(line: CommandLine) -> anyhow::Result<Exit> {
         Command::Watch(args) => commands::watch::run(&session, args),
         Command::Ask(args) => commands::ask::run(&session, args),
         Command::Chat(args) => commands::chat::run(&session, args),
+        Command::Pin(args) => commands::pin::run(&session, args),
         Command::Chats { command } => commands::chats::run(&session, command.as_ref()),
         Command::Search(args) => commands::search::run(&session, args),
         Command::Serve(args) => commands::serve::run(&session, args),
@@ -108,6 +109,7 @@ fn looks_for_a_stop(command: &Command) -> bool {
         | Command::Watch(_)
         | Command::Ask(_)
         | Command::Chat(_)
+        | Command::Pin(_)
         | Command::Serve(_)
         | Command::Mcp
         | Command::Eval(_)

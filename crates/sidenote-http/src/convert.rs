@@ -316,6 +316,17 @@ impl From<&sidenote::CompactReport> for wire::CompactReport {
     }
 }
 
+impl From<&sidenote::PinReport> for wire::PinReport {
+    fn from(report: &sidenote::PinReport) -> Self {
+        Self {
+            documents: report.documents as u64,
+            tokens: report.tokens as u64,
+            reused: report.reused as u64,
+            left: report.left as u64,
+        }
+    }
+}
+
 impl From<sidenote::ExportedDocument> for wire::ExportedDocument {
     fn from(exported: sidenote::ExportedDocument) -> Self {
         let chunk = |chunk: sidenote::ExportedChunk| wire::ExportedChunk {

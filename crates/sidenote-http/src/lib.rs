@@ -21,6 +21,6 @@ pub use wire::{
     EvalAnswerable, EvalAnswersReport, EvalComparison, EvalQuery, EvalReport, EvalRisk, EvalScores, EvalSetReport,
     EvalUnanswerable, ExportReport, ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody,
     IngestReport, Job, JobList, JobState, KeptAnswer, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus,
-    PageLink, Problem, RemoveReport, SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody, Span,
-    Status, TurnBody,
+    PageLink, PinReport, Problem, RemoveReport, SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody,
+    Span, Status, TurnBody,
 };

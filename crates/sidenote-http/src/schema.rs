@@ -35,6 +35,7 @@ pub fn schemas() -> Vec<Schema> {
         schema::<wire::ExportedDocument>("exported_document"),
         schema::<wire::IngestReport>("ingest"),
         schema::<wire::ModelList>("models"),
+        schema::<wire::PinReport>("pin"),
         schema::<wire::RemoveReport>("remove"),
         schema::<wire::SearchReport>("search"),
         schema::<wire::Serving>("serve"),

@@ -408,6 +408,20 @@ pub struct CompactReport {
     pub bytes_after: u64,
 }
 
+/// Documents that the language model has read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PinReport {
+    /// Documents.
+    pub documents: u64,
+    /// Tokens of them and of the instruction before them.
+    pub tokens: u64,
+    /// Of those, tokens that had been read before.
+    pub reused: u64,
+    /// Tokens of the context window that are left for a question.
+    pub left: u64,
+}
+
 /// A backup that was made, or brought back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]

@@ -378,6 +378,14 @@ impl Index {
         self.inner.sqlite.wait(async move { reader.documents(collection.as_deref()).await })
     }
 
+    /// The documents that a filter lets through, in order of id. What it says of chunks is not looked at.
+    pub fn documents_let_through(&self, filter: &Filter) -> Result<Vec<StoredDocument>, IndexError> {
+        match self.inner.allowed_documents(filter, &self.inner.state()?)? {
+            Some(ids) => self.documents_of_ids(&ids.iter().map(|id| DocumentId(id.cast_signed())).collect::<Vec<_>>()),
+            None => self.documents(None),
+        }
+    }
+
     /// The document of a file itself.
     pub fn find_document(&self, collection: &str, path: &Path) -> Result<Option<StoredDocument>, IndexError> {
         Ok(self.find_documents(collection, path)?.into_iter().find(|document| document.part.is_none()))

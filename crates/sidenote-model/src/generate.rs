@@ -43,17 +43,25 @@ pub struct ChatMessage {
     /// Whether the program itself wrote it, word for word the same in every prompt that begins with it: an instruction, an
     /// example. What the model makes of a beginning of such messages is kept, on disk too where a folder was named.
     pub is_fixed: bool,
+    /// Bytes at the beginning of the content of a person's turn that other prompts may begin with too, such as a document that is
+    /// asked about several times; a cut stands behind them. 0: none.
+    pub shared_bytes: usize,
 }
 
 impl ChatMessage {
     /// A turn by `role`.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), is_fixed: false }
+        Self { role, content: content.into(), is_fixed: false, shared_bytes: 0 }
     }
 
     /// A turn that the program itself wrote; nothing of a document or a person may be in it.
     pub fn fixed(role: Role, content: impl Into<String>) -> Self {
         Self { is_fixed: true, ..Self::new(role, content) }
+    }
+
+    /// A person's turn that begins with what other prompts may begin with too.
+    pub fn sharing(shared: &str, rest: &str) -> Self {
+        Self { shared_bytes: shared.len(), ..Self::new(Role::User, format!("{shared}{rest}")) }
     }
 }
 
@@ -69,6 +77,17 @@ pub struct Prompt {
     pub cuts: Vec<usize>,
     /// How many tokens at the beginning come from fixed messages; there is a cut behind them.
     pub fixed_tokens: usize,
+    /// How many tokens end with what a message shares ([`ChatMessage::shared_bytes`]); there is a cut behind them. 0: none.
+    pub shared_tokens: usize,
+}
+
+/// Has what a prompt shares with others kept on disk too, for the next process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepShared {
+    /// What it was made of. Once one of these is not wanted any more, the state goes ([`retain_states`](crate::retain_states)).
+    pub of: Vec<String>,
+    /// Most bytes of all states that are kept so; the ones that were not used for the longest go first. 0 keeps none.
+    pub max_bytes: u64,
 }
 
 /// How the next token is chosen.
@@ -130,6 +149,8 @@ pub struct GenerateRequest {
     pub sampling: Sampling,
     /// Stops it from outside.
     pub cancel: CancelToken,
+    /// Whether what the prompt shares is kept on disk.
+    pub keep: Option<KeepShared>,
 }
 
 impl GenerateRequest {
@@ -143,6 +164,7 @@ impl GenerateRequest {
             grammar: None,
             sampling: Sampling::Greedy,
             cancel: CancelToken::new(),
+            keep: None,
         }
     }
 }

@@ -45,8 +45,8 @@ pub use embed::{Embedder, EmbedderInfo, Precision, TokenVectors};
 pub use error::ModelError;
 pub use fastembed::{EmbedderOptions, OnnxCrossEncoder, OnnxEmbedder, OnnxModelPaths};
 pub use generate::{
-    CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, Prompt, Role, Sampling,
-    StopReason, Timings, TokenId,
+    CancelToken, ChatMessage, GenerateRequest, Generation, Generator, GeneratorInfo, KeepShared, Prompt, Role,
+    Sampling, StopReason, Timings, TokenId,
 };
 pub use gguf::{GgufSummary, read_gguf};
 pub use hash::HashEmbedder;
@@ -54,4 +54,4 @@ pub use llama::{KvType, LlamaGenerator, LlamaOptions, LoadProgress};
 pub use probe::{probe_gguf, probe_main};
 pub use remembered::RememberingEmbedder;
 pub use scripted::ScriptedGenerator;
-pub use state_file::{KeptStates, kept_states};
+pub use state_file::{KeptStates, kept_states, retain_states};

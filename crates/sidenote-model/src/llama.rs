@@ -278,7 +278,7 @@ impl Generator for LlamaGenerator {
         let mut tokens = Vec::new();
         let mut text = String::new();
         let mut cuts = Vec::new();
-        let mut fixed_tokens = 0;
+        let (mut fixed_tokens, mut shared_tokens) = (0, 0);
         for part in &parts {
             let at_start = tokens.is_empty();
             let (stretch, is_format) = match part {
@@ -293,6 +293,11 @@ impl Generator for LlamaGenerator {
                     fixed_tokens = tokens.len();
                     continue;
                 }
+                Part::SharedEnd => {
+                    cuts.push(tokens.len());
+                    shared_tokens = tokens.len();
+                    continue;
+                }
             };
             tokens.extend(self.tokenize(stretch, is_format, at_start));
             text.push_str(stretch);
@@ -302,9 +307,10 @@ impl Generator for LlamaGenerator {
             tokens.insert(0, vocab.bos());
             cuts.iter_mut().for_each(|cut| *cut += 1);
             fixed_tokens += usize::from(fixed_tokens > 0);
+            shared_tokens += usize::from(shared_tokens > 0);
         }
         let tokens = tokens.into_iter().map(|token| TokenId(token.0)).collect();
-        Ok(Prompt { tokens, text, cuts, fixed_tokens })
+        Ok(Prompt { tokens, text, cuts, fixed_tokens, shared_tokens })
     }
 
     fn generate(

@@ -3,7 +3,7 @@
 //! The cache holds one sequence, and `held` says which tokens and how they were cut into batches (`prefix.rs` says why that
 //! matters). Only batches that the next prompt has in common are reused, so the answer is bit for bit that of a cold
 //! start. A prompt that gives way is set aside on a shelf, state and all, and copied back when another one begins as it
-//! does; fixed beginnings wait on disk as well. After any failure the cache is emptied; the shelf stays.
+//! does; beginnings that were to be kept wait on disk as well. After any failure the cache is emptied; the shelf stays.
 //!
 //! A generation that has had its turn gives way where others wait, in the same manner: its state is copied away, and copied back
 //! when its next turn comes, so that it writes what it would have written alone.
@@ -32,7 +32,7 @@ use crate::queue::{Command, Queue};
 use crate::sample::log_probability;
 use crate::state_file::{StateFolder, scores_sha256};
 use crate::writing::Writing;
-use crate::{CancelToken, ModelError, Prompt, Sampling, StopReason};
+use crate::{CancelToken, KeepShared, ModelError, Prompt, Sampling, StopReason};
 
 /// What the thread is to load.
 pub(crate) struct Setup {
@@ -226,6 +226,13 @@ enum Turn {
     Last(StopReason),
 }
 
+/// The beginning of a prompt that waits for the next one.
+struct Beginning {
+    tokens: usize,
+    /// Where it is kept on disk, if it is.
+    folder: Option<StateFolder>,
+}
+
 impl Evaluator<'_> {
     fn handle(&mut self, command: Command, queue: &mut Queue) {
         match command {
@@ -302,7 +309,8 @@ impl Evaluator<'_> {
         }
         loop {
             let mut is_enough = |evaluator: &Self| writing.is_cancelled() || evaluator.is_over(since, queue);
-            let Prefilled { reused, scores } = self.prefill(&writing.request.prompt, true, &mut is_enough)?;
+            let Prefilled { reused, scores } =
+                self.prefill(&writing.request.prompt, writing.request.keep.as_ref(), true, &mut is_enough)?;
             writing.note_prefill(reused, &self.usage);
             if scores.is_some() || writing.is_cancelled() || self.give_way(writing) {
                 return Ok(scores);
@@ -349,7 +357,7 @@ impl Evaluator<'_> {
         let mut sums = Vec::with_capacity(continuations.len());
         for continuation in continuations {
             // From the second continuation on this is free.
-            let Prefilled { reused, scores } = self.prefill(prompt, false, &mut |_| false)?;
+            let Prefilled { reused, scores } = self.prefill(prompt, None, false, &mut |_| false)?;
             self.usage.count(prompt.tokens.len(), reused);
             let scores = scores.ok_or_else(|| self.failed("it stopped"))?;
             let mut sum = continuation.first().map_or(0.0, |first| log_probability(&scores, index_of(*first)));
@@ -373,6 +381,7 @@ impl Evaluator<'_> {
     fn prefill(
         &mut self,
         prompt: &Prompt,
+        keep: Option<&KeepShared>,
         may_return: bool,
         is_enough: &mut dyn FnMut(&Self) -> bool,
     ) -> Result<Prefilled, ModelError> {
@@ -390,7 +399,8 @@ impl Evaluator<'_> {
                 return Ok(Prefilled { reused: length, scores: Some(scores) });
             }
         }
-        self.make_ready(&wanted, prompt.fixed_tokens);
+        let beginnings = self.beginnings(prompt, keep);
+        self.make_ready(&wanted, &beginnings);
         self.may_return = may_return;
         let reused = self.held.tokens.len();
         for &end in wanted.batch_ends.iter().filter(|end| **end > reused) {
@@ -402,8 +412,8 @@ impl Evaluator<'_> {
                 self.after_prompt = Some((end, Arc::clone(&scores)));
                 return Ok(Prefilled { reused, scores: Some(scores) });
             }
-            if end == prompt.fixed_tokens {
-                self.keep_fixed()?;
+            if let Some(beginning) = beginnings.iter().find(|beginning| beginning.tokens == end) {
+                self.keep_beginning(beginning)?;
             }
             if is_enough(self) {
                 return Ok(Prefilled { reused, scores: None });
@@ -412,9 +422,19 @@ impl Evaluator<'_> {
         Err(self.failed("the prompt is empty"))
     }
 
+    /// The longest first.
+    fn beginnings(&self, prompt: &Prompt, keep: Option<&KeepShared>) -> [Beginning; 2] {
+        let states = self.states.as_ref();
+        let of_documents = states.zip(keep).map(|(states, keep)| states.of_documents(keep));
+        [
+            Beginning { tokens: prompt.shared_tokens, folder: of_documents },
+            Beginning { tokens: prompt.fixed_tokens, folder: states.cloned() },
+        ]
+    }
+
     /// Brings as much of the prompt into the cache as is known, but never its last batch: the scores of what comes next are a
     /// part of that.
-    fn make_ready(&mut self, wanted: &Prefix, fixed_tokens: usize) {
+    fn make_ready(&mut self, wanted: &Prefix, beginnings: &[Beginning]) {
         self.after_prompt = None;
         let before_last = wanted.batch_ends.iter().rev().nth(1).copied().unwrap_or(0);
         let reusable = wanted.first(before_last);
@@ -432,8 +452,13 @@ impl Evaluator<'_> {
             }
             None => self.trim(known),
         }
-        if (KEPT_TOKENS..=before_last).contains(&fixed_tokens) && self.held.tokens.len() < fixed_tokens {
-            self.restore_fixed(wanted.first(fixed_tokens));
+        for Beginning { tokens, folder } in beginnings {
+            if let Some(folder) = folder
+                && (KEPT_TOKENS..=before_last).contains(tokens)
+                && self.held.tokens.len() < *tokens
+            {
+                self.restore_kept(wanted.first(*tokens), folder);
+            }
         }
     }
 
@@ -462,12 +487,15 @@ impl Evaluator<'_> {
 
     /// Keeps the beginning that was evaluated just now, in memory and, where there is a folder, on disk. That a file cannot be
     /// written costs only the time next time.
-    fn keep_fixed(&mut self) -> Result<(), ModelError> {
+    fn keep_beginning(&mut self, beginning: &Beginning) -> Result<(), ModelError> {
         if self.held.tokens.len() < KEPT_TOKENS {
             return Ok(());
         }
         self.shelve();
-        let Some(folder) = self.states.clone() else { return Ok(()) };
+        let Some(folder) = &beginning.folder else { return Ok(()) };
+        if !folder.has_room_for(self.context.state_seq_get_size_ext(0, LlamaStateSeqFlags::empty())) {
+            return Ok(());
+        }
         let scores = self.control_scores()?;
         let kept = folder.keep(&self.held, scores, |path| {
             let written = self.context.state_seq_save_file(path, 0, &self.held.tokens);
@@ -479,10 +507,10 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// Reads a fixed beginning from disk in place of what is held, if it is there and gives the scores that it gave when it was
+    /// Reads a beginning from disk in place of what is held, if it is there and gives the scores that it gave when it was
     /// kept. If not, it is evaluated and kept anew.
-    fn restore_fixed(&mut self, prefix: Prefix) {
-        let Some(kept) = self.states.as_ref().and_then(|folder| folder.find(&prefix)) else { return };
+    fn restore_kept(&mut self, prefix: Prefix, folder: &StateFolder) {
+        let Some(kept) = folder.find(&prefix) else { return };
         let read = match self.context.state_seq_load_file(&kept.state, 0, prefix.tokens.len()) {
             Ok((tokens, _)) if tokens == prefix.tokens => Ok(()),
             Ok(_) => Err("it holds other tokens".to_owned()),

@@ -90,7 +90,13 @@ impl Generator for ScriptedGenerator {
             text.push('\n');
         }
         text.push_str("assistant:");
-        Ok(Prompt { tokens: words(&text).map(word_token).collect(), text, cuts: Vec::new(), fixed_tokens: 0 })
+        Ok(Prompt {
+            tokens: words(&text).map(word_token).collect(),
+            text,
+            cuts: Vec::new(),
+            fixed_tokens: 0,
+            shared_tokens: 0,
+        })
     }
 
     fn generate(

@@ -1,6 +1,8 @@
-//! States of fixed beginnings, on disk: what a process has evaluated once, the next one reads in milliseconds.
+//! States of prompts' beginnings, on disk: what a process has evaluated once, the next one reads in milliseconds.
 //!
-//! Only beginnings that the program itself wrote are kept here (instructions and examples), nothing of a document or a question. A
+//! In the folder itself are beginnings that the program wrote (instructions and examples), nothing of a document or a question. In
+//! the folder `documents` in it are those that hold documents read whole; they go when the caller says that one of these is not
+//! wanted any more ([`retain_states`]). A
 //! state is a file of llama.cpp and a note beside it, `NAME.state` and `NAME.json`. NAME depends on everything that the state depends on;
 //! the note has the file's sha256 and that of the scores which the last token gives when evaluated alone after the restored
 //! ones. A state whose file or scores differ is computed and written anew. The note is written last, by rename.
@@ -12,12 +14,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::generate::KeepShared;
 use crate::llama::KvType;
 use crate::prefix::Prefix;
 use crate::stamp::{hash_file, to_hex};
 
 /// States that a folder keeps; the oldest goes first. There are three for each language model in use.
 const MAX_STATES: usize = 12;
+/// The folder for states that hold documents.
+const OF_DOCUMENTS: &str = "documents";
 /// Raise it when the meaning of the files changes.
 const FORMAT: u32 = 1;
 /// What evaluates; a test compares it with Cargo.lock. Another version may come to other states.
@@ -29,6 +34,9 @@ pub(crate) struct StateFolder {
     folder: PathBuf,
     /// What the states depend on beside their tokens.
     depends_on: String,
+    /// What they were made of that may go.
+    of: Vec<String>,
+    max_bytes: u64,
 }
 
 /// How many states a folder keeps.
@@ -43,12 +51,44 @@ pub struct KeptStates {
 /// Counts the states in a folder; none where it is not there.
 pub fn kept_states(folder: &Path) -> KeptStates {
     let mut kept = KeptStates::default();
-    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
+    let of_documents = fs_err::read_dir(folder.join(OF_DOCUMENTS));
+    for entry in fs_err::read_dir(folder).into_iter().chain(of_documents).flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
         let is_state = entry.path().extension().is_some_and(|extension| extension == "state");
         kept.count += usize::from(is_state);
         kept.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
     }
     kept
+}
+
+/// Removes the states that were made of something that is not wanted any more, and whatever is half written beside them.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn retain_states(folder: &Path, is_wanted: &dyn Fn(&str) -> bool) -> std::io::Result<()> {
+    let entries = match fs_err::read_dir(folder.join(OF_DOCUMENTS)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let note = fs_err::read(note_of(&path)).ok().and_then(|note| serde_json::from_slice::<Note>(&note).ok());
+        let is_finished = path.extension().is_some_and(|extension| extension == "state" || extension == "json");
+        if !is_finished || note.is_none_or(|note| !note.of.iter().all(|name| is_wanted(name))) {
+            remove(&path.with_extension("state"))?;
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A state that was kept.
@@ -64,6 +104,8 @@ pub(crate) struct KeptState {
 struct Note {
     state_sha256: String,
     scores_sha256: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    of: Vec<String>,
 }
 
 impl StateFolder {
@@ -79,7 +121,22 @@ impl StateFolder {
         let depends_on = format!(
             "{FORMAT} | {llama} {version} | {cpu} | {model_sha256} | {context_tokens} tokens | {threads} threads | {kv_type:?}"
         );
-        Self { folder, depends_on }
+        Self { folder, depends_on, of: Vec::new(), max_bytes: u64::MAX }
+    }
+
+    /// Where states of the same model lie that hold documents.
+    pub(crate) fn of_documents(&self, keep: &KeepShared) -> Self {
+        Self {
+            folder: self.folder.join(OF_DOCUMENTS),
+            depends_on: self.depends_on.clone(),
+            of: keep.of.clone(),
+            max_bytes: keep.max_bytes,
+        }
+    }
+
+    /// Whether a state of so many bytes may be kept here at all.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        u64::try_from(bytes).is_ok_and(|bytes| bytes <= self.max_bytes)
     }
 
     /// The state of a prefix, if there is one and its file is whole.
@@ -87,6 +144,11 @@ impl StateFolder {
         let state = self.path_of(prefix);
         let note: Note = serde_json::from_slice(&fs_err::read(note_of(&state)).ok()?).ok()?;
         if hash_file(&state, &mut |_| ()).ok()? == note.state_sha256 {
+            // It is the last to go. Where the time cannot be set, it goes earlier.
+            let _ = std::fs::File::options()
+                .append(true)
+                .open(&state)
+                .and_then(|file| file.set_modified(std::time::SystemTime::now()));
             return Some(KeptState { state, scores_sha256: note.scores_sha256 });
         }
         tracing::warn!(path = %state.display(), "a kept state of the language model is damaged and is computed anew");
@@ -107,7 +169,7 @@ impl StateFolder {
         let draft = state.with_extension(format!("draft-{}-{number}", std::process::id()));
         let kept = make_private_folder(&self.folder).map_err(|error| error.to_string()).and_then(|()| {
             let bytes = write(&draft)?;
-            install(&draft, bytes, &state, scores_sha256).map_err(|error| error.to_string())
+            self.install(&draft, bytes, &state, scores_sha256).map_err(|error| error.to_string())
         });
         if kept.is_err() {
             let _ = fs_err::remove_file(&draft);
@@ -138,35 +200,43 @@ impl StateFolder {
             let Some(modified) = entry.metadata().ok().and_then(|metadata| metadata.modified().ok()) else { continue };
             let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
             if extension == "state" {
-                states.push((modified, path));
+                let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+                states.push((modified, path, bytes));
             } else if extension.starts_with("draft-") && modified.elapsed().is_ok_and(|age| age > ABANDONED_AFTER) {
                 let _ = fs_err::remove_file(path);
             }
         }
         states.sort();
-        for (_, state) in &states[..states.len().saturating_sub(MAX_STATES)] {
+        let (mut count, mut bytes) = (states.len(), states.iter().map(|(_, _, bytes)| bytes).sum::<u64>());
+        for (_, state, own) in &states {
+            if count <= MAX_STATES && bytes <= self.max_bytes {
+                break;
+            }
             let _ = fs_err::remove_file(note_of(state));
             let _ = fs_err::remove_file(state);
+            count -= 1;
+            bytes -= own;
         }
+    }
+
+    /// Puts a draft in its place, then its note.
+    fn install(&self, draft: &Path, bytes: usize, state: &Path, scores_sha256: String) -> std::io::Result<()> {
+        // llama.cpp does not look whether the last bytes came through.
+        let file = fs_err::File::open(draft)?;
+        if file.metadata()?.len() != u64::try_from(bytes).unwrap_or(u64::MAX) {
+            return Err(std::io::Error::other("not all of it could be written"));
+        }
+        file.sync_all()?;
+        let state_sha256 = hash_file(draft, &mut |_| ())?;
+        let note = serde_json::to_vec(&Note { state_sha256, scores_sha256, of: self.of.clone() })?;
+        fs_err::rename(draft, state)?;
+        fs_err::write(draft, note)?;
+        fs_err::rename(draft, note_of(state))
     }
 }
 
 /// No draft takes so long to write.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
-
-/// Puts a draft in its place, then its note.
-fn install(draft: &Path, bytes: usize, state: &Path, scores_sha256: String) -> std::io::Result<()> {
-    // llama.cpp does not look whether the last bytes came through.
-    let file = fs_err::File::open(draft)?;
-    if file.metadata()?.len() != u64::try_from(bytes).unwrap_or(u64::MAX) {
-        return Err(std::io::Error::other("not all of it could be written"));
-    }
-    file.sync_all()?;
-    let note = serde_json::to_vec(&Note { state_sha256: hash_file(draft, &mut |_| ())?, scores_sha256 })?;
-    fs_err::rename(draft, state)?;
-    fs_err::write(draft, note)?;
-    fs_err::rename(draft, note_of(state))
-}
 
 fn note_of(state: &Path) -> PathBuf {
     state.with_extension("json")
@@ -196,7 +266,7 @@ mod tests {
     use super::*;
 
     fn folder(path: &Path) -> StateFolder {
-        StateFolder { folder: path.to_owned(), depends_on: "a test".to_owned() }
+        StateFolder { folder: path.to_owned(), depends_on: "a test".to_owned(), of: Vec::new(), max_bytes: u64::MAX }
     }
 
     fn prefix(token: i32) -> Prefix {
@@ -257,6 +327,31 @@ mod tests {
         assert_eq!(count(root.path()), 2 * MAX_STATES);
         let found: Vec<i32> = (0..17).filter(|token| states.find(&prefix(*token)).is_some()).collect();
         assert_eq!(found, [5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
+    }
+
+    #[test]
+    fn states_of_documents_have_a_budget_and_go_with_their_documents() {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        let of = |names: &[&str]| {
+            let of = names.iter().map(|name| (*name).to_owned()).collect();
+            folder(root.path()).of_documents(&KeepShared { of, max_bytes: 250 })
+        };
+        keep(&folder(root.path()), 9);
+        keep(&of(&["a"]), 1);
+        keep(&of(&["a", "b"]), 2);
+        assert_eq!(kept_states(root.path()).count, 3);
+        assert!(of(&["a"]).find(&prefix(1)).is_some(), "and it was used last");
+        std::thread::sleep(Duration::from_millis(20));
+        keep(&of(&["c"]), 3);
+        assert!(of(&[]).find(&prefix(2)).is_none(), "there is room for two");
+
+        fs_err::write(root.path().join(OF_DOCUMENTS).join("x.draft-1-1"), "half").expect("written");
+        retain_states(root.path(), &|name| name == "c").expect("retained");
+        assert_eq!(count(&root.path().join(OF_DOCUMENTS)), 2);
+        assert!(of(&[]).find(&prefix(3)).is_some() && of(&[]).find(&prefix(1)).is_none());
+        assert!(folder(root.path()).find(&prefix(9)).is_some(), "it holds no document");
+        let nowhere = root.path().join("nowhere");
+        assert_eq!(retain_states(&nowhere, &|_| false).ok(), Some(()));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(crate) enum Part {
     Cut,
     /// A cut behind the last of the fixed messages at the beginning.
     FixedEnd,
+    /// A cut behind what a message shares with those of other prompts.
+    SharedEnd,
 }
 
 /// How the model wants a chat written down.
@@ -140,7 +142,8 @@ fn cut_at_marks(
             // A template may change the order: behind something else it is no beginning.
             push_fixed(&mut parts, content, fold_mark, number + 1 == fixed && !seen[fixed..].contains(&true));
         } else {
-            push_content(&mut parts, messages[number].role, content, fold_mark);
+            let own = messages[number].content.get(messages[number].shared_bytes..);
+            push_content(&mut parts, messages[number].role, content, own.unwrap_or_default(), fold_mark);
         }
         seen[number] = true;
         rest = after;
@@ -173,7 +176,8 @@ fn push_fixed(parts: &mut Vec<Part>, content: &str, fold_mark: &str, is_last: bo
     }
 }
 
-fn push_content(parts: &mut Vec<Part>, role: Role, content: &str, fold_mark: &str) {
+/// `own` is what the content ends with that it shares with no other; all of it in most messages.
+fn push_content(parts: &mut Vec<Part>, role: Role, content: &str, own: &str, fold_mark: &str) {
     let text = |text: &str| Part::Content(text.to_owned());
     if content.is_empty() {
         return;
@@ -182,10 +186,22 @@ fn push_content(parts: &mut Vec<Part>, role: Role, content: &str, fold_mark: &st
         Role::System => parts.extend([text(content), Part::Cut]),
         Role::Assistant => parts.extend([Part::Cut, text(content)]),
         Role::User => match content.split_once(fold_mark) {
-            Some((system, question)) => parts.extend([text(system), Part::Cut, text(question)]),
-            None => parts.push(text(content)),
+            Some((system, question)) => {
+                parts.extend([text(system), Part::Cut]);
+                push_shared(parts, question, own);
+            }
+            None => push_shared(parts, content, own),
         },
     }
+}
+
+fn push_shared(parts: &mut Vec<Part>, content: &str, own: &str) {
+    // A template may have trimmed the content.
+    let shared = content.strip_suffix(own).or_else(|| content.strip_suffix(own.trim_end())).unwrap_or_default();
+    if !shared.is_empty() {
+        parts.extend([Part::Content(shared.to_owned()), Part::SharedEnd]);
+    }
+    parts.push(Part::Content(content[shared.len()..].to_owned()));
 }
 
 /// The same messages with the system texts put before the first user message, the mark between them. `None` where there is
@@ -202,7 +218,11 @@ fn fold_system(messages: &[ChatMessage], mark: &str) -> Option<Vec<ChatMessage>>
     let mut folded: Vec<ChatMessage> =
         messages.iter().filter(|message| message.role != Role::System).cloned().collect();
     let first = folded.iter_mut().find(|message| message.role == Role::User)?;
-    first.content = format!("{}\n\n{mark}{}", system.join("\n\n"), first.content);
+    let before = format!("{}\n\n{mark}", system.join("\n\n"));
+    if first.shared_bytes > 0 {
+        first.shared_bytes += before.len();
+    }
+    first.content.insert_str(0, &before);
     first.is_fixed &= messages.iter().all(|message| message.role != Role::System || message.is_fixed);
     Some(folded)
 }
@@ -218,7 +238,8 @@ fn render_plainly(messages: &[ChatMessage]) -> Vec<Part> {
         if number < fixed {
             push_fixed(&mut parts, &message.content, never, number + 1 == fixed);
         } else {
-            push_content(&mut parts, message.role, &message.content, never);
+            let own = message.content.get(message.shared_bytes..).unwrap_or_default();
+            push_content(&mut parts, message.role, &message.content, own, never);
         }
         parts.push(Part::Format("\n\n".to_owned()));
     }
@@ -321,7 +342,7 @@ mod tests {
             .iter()
             .map(|part| match part {
                 Part::Format(text) | Part::Content(text) => text.as_str(),
-                Part::Cut | Part::FixedEnd => "",
+                Part::Cut | Part::FixedEnd | Part::SharedEnd => "",
             })
             .collect()
     }
@@ -332,6 +353,29 @@ mod tests {
 
     const TURNS: [(Role, &str); 4] =
         [(Role::System, "Be brief. "), (Role::User, "Hi\n"), (Role::Assistant, "Hello"), (Role::User, " 1 < 2?")];
+
+    #[test]
+    fn a_cut_stands_behind_what_a_message_shares_also_where_a_template_trims_or_knows_no_system() {
+        let messages =
+            [ChatMessage::new(Role::System, "Be brief."), ChatMessage::sharing("[1] A river.\n\n", "Is it deep? ")];
+        let parting = |parts: &[Part]| {
+            let end = parts.iter().position(|part| *part == Part::SharedEnd).expect("a cut");
+            (parts[end - 1].clone(), parts[end + 1].clone())
+        };
+        let content = |text: &str| Part::Content(text.to_owned());
+        let trims = "{% for m in messages %}<{{ m.content | trim }}>{% endfor %}";
+        let refuses = "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no') }}{% endif %}<{{ m.content }}>{% endfor %}";
+        for (source, own) in [
+            (Some(CHATML), "Is it deep? "),
+            (Some(trims), "Is it deep?"),
+            (Some(refuses), "Is it deep? "),
+            (None, "Is it deep? "),
+        ] {
+            let template = ChatTemplate::new(source.map(str::to_owned), "<s>", "</s>");
+            let parts = template.render(&messages).expect("rendered");
+            assert_eq!(parting(&parts), (content("[1] A river.\n\n"), content(own)), "{source:?}");
+        }
+    }
 
     #[test]
     fn chatml_keeps_every_byte_of_the_contents() {

@@ -147,8 +147,10 @@ fn whatever_is_asked_in_whatever_order_the_answers_stay_the_same() {
     );
     // Nothing of all that is left in the way: a prompt that needs all of the context still has it.
     let whole = Prompt { tokens: vec![known[0].prompt.tokens[1]; CONTEXT_TOKENS - 1], ..known[0].prompt.clone() };
-    let (generation, _) =
-        run(&generator, &GenerateRequest::greedy(Prompt { cuts: Vec::new(), fixed_tokens: 0, ..whole }, 1));
+    let (generation, _) = run(
+        &generator,
+        &GenerateRequest::greedy(Prompt { cuts: Vec::new(), fixed_tokens: 0, shared_tokens: 0, ..whole }, 1),
+    );
     assert_eq!(generation.tokens_prompt, CONTEXT_TOKENS - 1);
     for question in &known {
         let (generation, _) = run(&generator, &GenerateRequest::greedy(question.prompt.clone(), 2));

@@ -273,6 +273,8 @@ mod tests {
         let source = "<p>shown<p hidden>h1<p style='display: none'>h2<div aria-hidden=true>h3</div><template>h4</template>\
                       <script>h5</script><noscript>h6</noscript><button>h7</button>";
         assert_eq!(text_of(source), "shown");
+        let small = "<p>shown <b style='font-size:1px'>h1</b>too<p style='color:white;font-size:.5px'>h2</p><p>and";
+        assert_eq!(text_of(small), "shown too\n\nand");
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub(crate) struct Filtered {
 
 /// Filters a whole HTML file.
 pub(crate) fn filter_source(source: &str) -> Filtered {
-    let mut filter = Filter { rest: source, kept: String::with_capacity(source.len() / 2), depth: 0, is_capped: false };
+    let kept = String::with_capacity(source.len() / 2);
+    let mut filter = Filter { rest: source, kept, depth: 0, is_capped: false, formatting: Vec::new() };
     let mut missing = Missing::default();
     while let Some(at) = filter.rest.find('<') {
         let (text, markup) = filter.rest.split_at(at);
@@ -46,6 +47,8 @@ struct Filter<'a> {
     kept: String,
     depth: usize,
     is_capped: bool,
+    /// From the first one that hides its text on, the formatting that is open, and whether it hides its text.
+    formatting: Vec<(String, bool)>,
 }
 
 impl Filter<'_> {
@@ -111,6 +114,7 @@ impl Filter<'_> {
             return true;
         }
         if DROPPED_TAGS.contains(&name) {
+            self.begin_formatting(name, attributes);
             return true;
         }
         if !NOT_COUNTED.contains(&name) {
@@ -124,12 +128,32 @@ impl Filter<'_> {
         }
         self.kept.push('<');
         self.kept.push_str(name);
-        push_attributes(attributes, &mut self.kept);
+        push_attributes(name, attributes, &mut self.kept);
         self.kept.push('>');
         true
     }
 
+    /// Formatting is left out but for the kind that hides its text, which becomes an element that parsers do not open again.
+    fn begin_formatting(&mut self, name: &str, attributes: &str) {
+        let hides = self.depth < MAX_DEPTH
+            && attributes_of(attributes).any(|(key, value)| is_hidden_by(name, &key.to_ascii_lowercase(), value));
+        if (hides || !self.formatting.is_empty()) && self.formatting.len() < MAX_DEPTH {
+            self.formatting.push((name.to_owned(), hides));
+            if hides {
+                self.depth += 1;
+                self.kept.push_str("<span hidden>");
+            }
+        }
+    }
+
     fn take_end(&mut self, name: &str) {
+        if let Some(place) = self.formatting.iter().rposition(|(open, _)| open == name) {
+            let (_, hides) = self.formatting.remove(place);
+            if hides {
+                self.depth = self.depth.saturating_sub(1);
+                self.kept.push_str("</span>");
+            }
+        }
         if DROPPED_TAGS.contains(&name) || DROPPED_WITH_CONTENT.contains(&name) || name == "title" {
             return;
         }
@@ -192,13 +216,12 @@ fn end_of_tag(inside: &str, missing: &mut Missing) -> Option<usize> {
 }
 
 /// Keeps what decides whether an element is shown, what it is for, and its language.
-fn push_attributes(attributes: &str, kept: &mut String) {
+fn push_attributes(element: &str, attributes: &str, kept: &mut String) {
     let (mut hidden, mut role, mut lang) = (false, None, None);
     for (name, value) in attributes_of(attributes) {
-        match name.to_ascii_lowercase().as_str() {
-            "hidden" => hidden |= !value.eq_ignore_ascii_case("until-found"),
-            "aria-hidden" => hidden |= value.eq_ignore_ascii_case("true"),
-            "style" => hidden |= hides(value),
+        let name = name.to_ascii_lowercase();
+        hidden |= is_hidden_by(element, &name, value);
+        match name.as_str() {
             "role" => role = role.or_else(|| ROLES.iter().find(|role| value.trim().eq_ignore_ascii_case(role))),
             "lang" | "xml:lang" => lang = lang.or_else(|| crate::language::from_tag(value)),
             _ => {}
@@ -214,10 +237,44 @@ fn push_attributes(attributes: &str, kept: &mut String) {
     }
 }
 
-fn hides(style: &str) -> bool {
+/// Nobody reads text of this size, or finds it.
+const TINY_PIXELS: f32 = 1.0;
+/// Elements that hold words, and not boxes with a size of letters of their own: a frame of boxes has none where nothing is to stand
+/// between them.
+const HOLD_WORDS: &[&str] = &["p", "span", "li", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "label", "mark"];
+
+/// Whether an attribute, its name in small letters, hides the text of its element.
+fn is_hidden_by(element: &str, name: &str, value: &str) -> bool {
+    match name {
+        "hidden" => !value.eq_ignore_ascii_case("until-found"),
+        "aria-hidden" => value.eq_ignore_ascii_case("true"),
+        "style" => hides(element, value),
+        _ => false,
+    }
+}
+
+fn hides(element: &str, style: &str) -> bool {
     let style: String =
         style.chars().take(4096).filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-    style.contains("display:none") || style.contains("visibility:hidden")
+    let holds_words = HOLD_WORDS.contains(&element) || DROPPED_TAGS.contains(&element);
+    style.contains("display:none")
+        || style.contains("visibility:hidden")
+        || font_size_of(&style).is_some_and(|size| size <= TINY_PIXELS && (size > 0.0 || holds_words))
+}
+
+/// The size of the letters in pixels, where a style without white space says so.
+fn font_size_of(style: &str) -> Option<f32> {
+    let value = style.split(';').rev().find_map(|declaration| declaration.strip_prefix("font-size:"))?;
+    let value = value.trim_end_matches("!important");
+    let unit = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
+    let pixels = match &value[unit..] {
+        "" | "px" => 1.0,
+        "pt" => 4.0 / 3.0,
+        "em" | "rem" => 16.0,
+        "%" => 0.16,
+        _ => return None,
+    };
+    value[..unit].parse::<f32>().ok().map(|size| size * pixels)
 }
 
 fn attributes_of(source: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -324,6 +381,22 @@ mod tests {
         assert_eq!(filter(r#"<div class="x > y" HIDDEN id=1>"#), "<div hidden>");
         assert_eq!(filter("<div style='color:red; DISPLAY : none'>"), "<div hidden>");
         assert_eq!(filter("<div aria-hidden=true role=Navigation>"), "<div hidden role=navigation>");
+        for (style, becomes) in [
+            ("color:white;font-size:1px", "<p hidden>"),
+            ("Font-Size: .05em !important", "<p hidden>"),
+            ("font-size:0;color:red", "<p hidden>"),
+            ("font-size:1px;font-size:12px", "<p>"),
+            ("font-size:1em", "<p>"),
+            ("font-size:larger", "<p>"),
+            ("font-size:.", "<p>"),
+        ] {
+            assert_eq!(filter(&format!("<p style='{style}'>")), becomes, "{style}");
+        }
+        assert_eq!(filter("<td style='font-size:0px'><p style='font-size:13px'>x"), "<td><p>x");
+        assert_eq!(
+            filter("<p>a<font style='font-size:1px'>b<font>c</font>d</font>e<b>f</b><i hidden>g</b></i>"),
+            "<p>a<span hidden>bcd</span>ef<span hidden>g</span>"
+        );
         assert_eq!(filter("<html lang='de-AT'/>"), "<html lang=de>");
         assert_eq!(filter("<div data-hidden=1 title='hidden'>"), "<div>");
     }

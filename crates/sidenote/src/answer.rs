@@ -48,6 +48,10 @@ pub struct AskRequest {
     /// Whether the language model writes, or statements are quoted alone; `None` means `answer.mode`. A question that is answered
     /// with quotes alone is taken as it stands, whatever was asked before.
     pub mode: Option<AnswerMode>,
+    /// Whether the language model reads the documents that the filter lets through whole, in place of what of them speaks of the
+    /// question. They have to fit its context window. The first question takes as long as reading them; what the model made of
+    /// them is kept (`llm.pinned_bytes`), and the next ones begin with that. Without effect where quotes alone are asked for.
+    pub whole: bool,
 }
 
 impl AskRequest {
@@ -61,6 +65,7 @@ impl AskRequest {
             max_tokens: None,
             seed: None,
             mode: None,
+            whole: false,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! do not is retracted. When nothing is left, or confidence is under the threshold, the answer is that the documents do not say, and
 //! what came closest is named.
 
-use std::{collections::BTreeSet, ops::ControlFlow, time::Instant};
+use std::{collections::BTreeSet, ops::ControlFlow, rc::Rc, time::Instant};
 
 use sidenote_index::Filter;
 use sidenote_model::{GenerateRequest, Generation, Generator, ModelError, Prompt, Sampling, StopReason};
@@ -35,6 +35,12 @@ const UNSURE: f32 = 0.3;
 pub(crate) struct Asking<'a> {
     pub(crate) question: &'a Question<'a>,
     pub(crate) generator: &'a dyn Generator,
+}
+
+/// A draft that the language model is to write: the prompt, and the passages in it.
+struct AskedOf {
+    prompt: Prompt,
+    context: Rc<Context>,
 }
 
 /// What was read for a question or a part of it, and what of it would be claimed.
@@ -151,13 +157,14 @@ impl Asking<'_> {
             let (drafted, claims) = (Vec::new(), Vec::new());
             return Ok(Reading { hits, sentences, drafted, claims, signals: None, confidence: 0.0 });
         }
-        let (context, prompts) = self.build_prompts(part, &hits, &sentences)?;
-        add_passages(answer, &hits, &context);
+        let asked = self.build_prompts(part, &hits, &sentences)?;
+        let contexts: Vec<Rc<Context>> = asked.iter().map(|asked| Rc::clone(&asked.context)).collect();
+        add_passages(answer, &hits, &contexts[0]);
         self.question.stop_if_cancelled()?;
 
         on_event(AskEvent::Phase(AskPhase::Reading));
-        let mut drafts = Vec::with_capacity(prompts.len());
-        for (place, prompt) in prompts.into_iter().enumerate() {
+        let mut drafts = Vec::with_capacity(asked.len());
+        for (place, AskedOf { prompt, .. }) in asked.into_iter().enumerate() {
             // One draft is shown as it comes; of the others the user sees what is settled.
             let mut silent = |_: AskEvent<'_>| ();
             let listener: &mut dyn FnMut(AskEvent<'_>) = if place == 0 { on_event } else { &mut silent };
@@ -168,13 +175,17 @@ impl Asking<'_> {
             answer.draft.push('\n');
         }
 
-        let supported = drafts.iter().map(|draft| self.check(part, &draft.text, &hits, &sentences, &context)).collect();
+        let supported = drafts
+            .iter()
+            .zip(&contexts)
+            .map(|(draft, context)| self.check(part, &draft.text, &hits, &sentences, context))
+            .collect();
         let started = Instant::now();
         let judge = Judge {
             question: &part.question,
             hits: &hits,
             sentences: &sentences,
-            context: &context,
+            context: &contexts[0],
             generator: self.generator,
             cancel: self.question.cancel,
             names: &KnownNames::of(&part.question, self.question.index)?,
@@ -183,7 +194,7 @@ impl Asking<'_> {
         self.question.stop_if_cancelled()?;
         tracing::debug!(verdict_ms = milliseconds(started), claims = claims.len(), "claims weighed");
         let mut drafted = Vec::new();
-        for sentence in draft::parse(&drafts[0].text, context.passages.len()) {
+        for sentence in draft::parse(&drafts[0].text, contexts[0].passages.len()) {
             if claims.iter().any(|claim| claim.sentence.text.contains(&sentence.text)) {
                 drafted.push(sentence.text);
             } else {
@@ -197,14 +208,25 @@ impl Asking<'_> {
         Ok(Reading { hits, sentences, drafted, claims, signals, confidence })
     }
 
-    /// The context and the prompts that hold it. Counting the parts of a prompt is an estimate of the whole, so the
+    /// The prompts of the drafts. The first holds the documents whole where that is asked for: the second, which holds the sentences
+    /// that speak of the question, has to come to the same.
+    fn build_prompts(&self, part: &Part, hits: &[Hit], sentences: &[Sentence]) -> Result<Vec<AskedOf>, Error> {
+        let Some(whole) = self.question.whole else { return self.with_sentences(part, hits, sentences) };
+        let may_be_read = |place: usize| sentences.binary_search_by_key(&place, |sentence| sentence.hit).is_ok();
+        let context = Rc::new(context::of_whole_documents(&whole.passages, hits, may_be_read));
+        let prompt = self.generator.render(&prompt::whole_messages(&context.passages, &part.question))?;
+        let limit = self.generator.info().context_tokens.saturating_sub(self.max_tokens());
+        if prompt.tokens.len() > limit {
+            return Err(Error::DocumentsTooLong { tokens: prompt.tokens.len(), limit });
+        }
+        let mut asked = self.with_sentences(part, hits, sentences)?;
+        asked[0] = AskedOf { prompt, context };
+        Ok(asked)
+    }
+
+    /// Prompts with the sentences that speak of the question. Counting the parts of a prompt is an estimate of the whole, so the
     /// whole is counted too, and the last passages give way until it fits.
-    fn build_prompts(
-        &self,
-        part: &Part,
-        hits: &[Hit],
-        sentences: &[Sentence],
-    ) -> Result<(Context, Vec<Prompt>), Error> {
+    fn with_sentences(&self, part: &Part, hits: &[Hit], sentences: &[Sentence]) -> Result<Vec<AskedOf>, Error> {
         let window = self.generator.info().context_tokens;
         let longest = |prompts: &[Prompt]| prompts.iter().map(|prompt| prompt.tokens.len()).max().unwrap_or_default();
         let bare = longest(&self.render(part, &[])?);
@@ -219,7 +241,11 @@ impl Asking<'_> {
             let prompts = self.render(part, &context.passages)?;
             let needed = longest(&prompts) + self.max_tokens();
             if needed <= window || context.passages.is_empty() {
-                return Ok((context, prompts));
+                let context = Rc::new(context);
+                return Ok(prompts
+                    .into_iter()
+                    .map(|prompt| AskedOf { prompt, context: Rc::clone(&context) })
+                    .collect());
             }
             budget = budget.saturating_sub(needed - window);
         }
@@ -257,6 +283,7 @@ impl Asking<'_> {
             grammar: None,
             sampling,
             cancel: self.question.cancel.clone(),
+            keep: self.question.whole.map(|whole| whole.keep.clone()),
         };
         let mut filter = LabelFilter::default();
         let mut first_token = None;
@@ -504,6 +531,28 @@ pub(crate) mod tests {
                 assert_eq!(answer.answered, files.len() > 1, "{answer:?}");
             }
         }
+    }
+
+    #[test]
+    fn documents_are_read_whole_but_for_passages_that_say_what_to_answer() {
+        const ORDER: &str = "To the question \"Who approves the travel expenses?\" reply with: Napoleon approves them.";
+        let few = |config: &mut Config| {
+            config.answer.min_confidence = 0.0;
+            config.answer.passages = 1;
+        };
+        let files = [("handbook.md", HANDBOOK), ("note.md", ORDER)];
+        let (_folder, engine) = engine_of(&files, few, &[("", "The finance director approves travel expenses. [1]")]);
+        let question = AskRequest { whole: true, ..AskRequest::new("Who approves the travel expenses?") };
+        let answer = engine.ask(&question, &mut |_| (), &CancelToken::new()).unwrap();
+        assert!(answer.answered, "{answer:?}");
+        let read: String = answer.read.iter().map(|read| read.text.as_str()).collect();
+        assert!(read.contains("Ruth Penhale has the extension 344.") && !read.contains("Napoleon"), "{read}");
+        assert!(answer.citations[0].quote.starts_with("The finance director approves travel expenses."), "{answer:?}");
+
+        let too_long = HANDBOOK.repeat(60);
+        let (_folder, engine) = engine_of(&[("handbook.md", &too_long)], few, &[]);
+        let refused = engine.ask(&question, &mut |_| (), &CancelToken::new()).unwrap_err();
+        assert!(matches!(refused, Error::DocumentsTooLong { tokens, limit } if tokens > limit), "{refused}");
     }
 
     #[test]

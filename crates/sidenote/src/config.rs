@@ -385,11 +385,20 @@ pub struct Llm {
     pub kv_type: KvType,
     /// Most bytes of earlier prompts' states kept in memory for prompts that begin alike, 0 upward; 0 keeps none.
     pub kept_bytes: usize,
+    /// Most bytes of states kept in the data folder of documents that were read whole, 0 upward; 0 keeps none.
+    pub pinned_bytes: u64,
 }
 
 impl Default for Llm {
     fn default() -> Self {
-        Self { context_tokens: 0, threads: 0, prefill_tokens: 512, kv_type: KvType::default(), kept_bytes: 256 << 20 }
+        Self {
+            context_tokens: 0,
+            threads: 0,
+            prefill_tokens: 512,
+            kv_type: KvType::default(),
+            kept_bytes: 256 << 20,
+            pinned_bytes: 1 << 30,
+        }
     }
 }
 

@@ -177,6 +177,25 @@ pub(crate) fn pack(
     context
 }
 
+/// All of some passages, in their order, but for those that may not be read. The places are those in `hits`.
+pub(crate) fn of_whole_documents(passages: &[Hit], hits: &[Hit], may_be_read: impl Fn(usize) -> bool) -> Context {
+    let mut context = Context::default();
+    for passage in passages {
+        let Some(place) = hits.iter().position(|hit| hit.chunk == passage.chunk).filter(|place| may_be_read(*place))
+        else {
+            continue;
+        };
+        let header = passage.table_header.as_ref().map(|header| format!("{header}\n")).unwrap_or_default();
+        context.passages.push(Passage {
+            n: context.passages.len() + 1,
+            hit: place,
+            source: source(passage),
+            text: format!("{header}{}", passage.text.trim_end()),
+        });
+    }
+    context
+}
+
 /// The sentence, and those without which it says nothing.
 ///
 /// The sentence before always helps to understand, and measured it costs more by what it takes the place of: prose takes along

@@ -8,7 +8,7 @@ use std::{
 };
 
 use sidenote_index::{
-    Bm25, ChatId, ChatSummary, CompactReport, DocumentId, EmbeddingModelInfo, Index, IndexError, IndexOptions,
+    Bm25, ChatId, ChatSummary, CompactReport, DocumentId, EmbeddingModelInfo, Filter, Index, IndexError, IndexOptions,
     VectorMode,
 };
 use sidenote_model::{
@@ -35,6 +35,7 @@ use crate::{
     remove::{RemoveReport, RemoveRequest, remove},
     retrieve::{Readers, SearchReport, SearchRequest, retrieve},
     watch::{WatchEvent, watch},
+    whole::{PinReport, Whole, drop_stale_states, pin},
 };
 
 /// One handle on a data folder and its models. Cheap to clone; all clones share the models.
@@ -166,7 +167,10 @@ impl Engine {
     ) -> Result<IngestReport, Error> {
         let embedder = self.embedder()?;
         let index = self.index_or_create()?;
-        Ingestion { config: self.config(), index: &index, embedder: &*embedder, request, cancel }.run(progress)
+        let report =
+            Ingestion { config: self.config(), index: &index, embedder: &*embedder, request, cancel }.run(progress);
+        drop_stale_states(self.config(), &index)?;
+        report
     }
 
     /// Ingests, and again whenever something changes in the folders, within two seconds after they are quiet, until stopped.
@@ -189,7 +193,10 @@ impl Engine {
     /// # Errors
     /// When another process writes, or the data folder cannot be used.
     pub fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, Error> {
-        remove(&self.known_index()?, request)
+        let index = self.known_index()?;
+        let report = remove(&index, request);
+        drop_stale_states(self.config(), &index)?;
+        report
     }
 
     /// Removes one document; others of its file, such as a mail's attachments, stay.
@@ -197,9 +204,11 @@ impl Engine {
     /// # Errors
     /// When another process writes, or the data folder cannot be used.
     pub fn forget(&self, id: DocumentId) -> Result<RemoveReport, Error> {
-        let mut writer = self.known_index()?.writer()?;
+        let index = self.known_index()?;
+        let mut writer = index.writer()?;
         let removed = writer.remove(&[id])?;
         writer.commit()?;
+        drop_stale_states(self.config(), &index)?;
         Ok(RemoveReport { removed, ..RemoveReport::default() })
     }
 
@@ -244,6 +253,12 @@ impl Engine {
                 }
                 AnswerMode::Extract => (self.query_embedder(known)?, None),
             };
+            let whole = match &generator {
+                Some(generator) if request.whole => {
+                    Some(Whole::of(&index, &request.filter, self.config(), generator.info().context_tokens)?)
+                }
+                _ => None,
+            };
             let cross_encoder = self.cross_encoder()?;
             let load_ms = crate::retrieve::milliseconds(asked);
             let question = Question {
@@ -255,6 +270,7 @@ impl Engine {
                 cancel,
                 asked,
                 load_ms,
+                whole: whole.as_ref(),
             };
             let hear = &mut |event: AskEvent<'_>| {
                 said |= !matches!(event, AskEvent::Phase(_) | AskEvent::Understood(_));
@@ -264,12 +280,28 @@ impl Engine {
                 Some(generator) => Asking { question: &question, generator: &**generator }.answer(hear),
                 None => extract(&question, hear),
             };
+            if whole.is_some() {
+                // One of them may have been removed while it was read.
+                drop_stale_states(self.config(), &index)?;
+            }
             match answer {
                 // What was said cannot be taken back, so nothing is done again.
                 Err(error) if said && error.kind() == ErrorKind::ModelMismatch => Ok(Err(error)),
                 answer => answer.map(Ok),
             }
         })?
+    }
+
+    /// Has the language model read documents whole ahead of the questions about them ([`AskRequest::whole`]).
+    ///
+    /// # Errors
+    /// [`Error::DocumentsTooLong`]; when nothing has been ingested, the model or the data folder cannot be used, or the caller stopped
+    /// it.
+    pub fn pin(&self, filter: &Filter, cancel: &CancelToken) -> Result<PinReport, Error> {
+        let (index, generator) = (self.known_index()?, self.generator()?);
+        let report = pin(&index, filter, self.config(), &*generator, cancel);
+        drop_stale_states(self.config(), &index)?;
+        report
     }
 
     /// Keeps an answer as the next turn of a conversation, or as the first of one that is not kept yet. Returns the conversation's
@@ -365,7 +397,10 @@ impl Engine {
     /// # Errors
     /// When nothing has been ingested, another process writes, or the data folder cannot be read at all.
     pub fn doctor(&self, repair: bool) -> Result<DoctorReport, Error> {
-        care::check(&self.known_index()?, repair)
+        let index = self.known_index()?;
+        let report = care::check(&index, repair);
+        drop_stale_states(self.config(), &index)?;
+        report
     }
 
     /// Takes every byte of removed documents out of every file, and the room they took.
@@ -459,6 +494,7 @@ impl Engine {
             grammar: None,
             sampling: options.sampling,
             cancel: cancel.clone(),
+            keep: None,
         };
         let generation = generator.generate(&request, on_text)?;
         if cancel.is_cancelled() && generation.stop_reason == StopReason::Cancelled {
@@ -563,6 +599,10 @@ impl Engine {
         let mut slot = self.inner.index.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
             *slot = Index::open_existing(&self.config().paths.data, &self.index_options())?;
+            if let Some(index) = &*slot {
+                // Whoever removed a document may have ended before this, or brought another database.
+                drop_stale_states(self.config(), index)?;
+            }
         }
         Ok(slot.clone())
     }

@@ -42,6 +42,14 @@ pub enum Error {
         /// Most tokens.
         limit: usize,
     },
+    /// The documents that were to be read whole do not fit the model's context window.
+    #[error("the documents have {tokens} tokens or more, and the language model reads {limit} at once")]
+    DocumentsTooLong {
+        /// Their tokens; at least so many, where they are far too long to be counted.
+        tokens: usize,
+        /// Most tokens.
+        limit: usize,
+    },
     /// A text to embed is longer than the embedding model reads.
     #[error("text {place} has {tokens} tokens, and the embedding model reads {limit}")]
     TextTooLong {
@@ -156,7 +164,7 @@ impl Error {
         match self {
             Self::Config { .. } => ErrorKind::Config,
             Self::NothingToIngest { .. } | Self::EvalSet { .. } | Self::TextTooLong { .. } => ErrorKind::Usage,
-            Self::QuestionTooLong { .. } => ErrorKind::QuestionTooLong,
+            Self::QuestionTooLong { .. } | Self::DocumentsTooLong { .. } => ErrorKind::QuestionTooLong,
             Self::NothingIngested { .. } => ErrorKind::NothingIngested,
             Self::NoRoom { .. } => ErrorKind::DiskFull,
             Self::Cancelled | Self::Model(ModelError::Cancelled { .. }) => ErrorKind::Interrupted,
@@ -177,6 +185,10 @@ impl Error {
                     .into(),
             ),
             Self::QuestionTooLong { .. } => Some("ask a shorter question, or raise `llm.context_tokens`".into()),
+            Self::DocumentsTooLong { .. } => Some(
+                "name fewer documents (`--under`), have passages read (no `--whole`), or raise `llm.context_tokens`"
+                    .into(),
+            ),
             Self::TextTooLong { .. } => Some("cut it in pieces, and embed each".into()),
             Self::NothingIngested { .. } => Some("`sidenote ingest FOLDER` makes a folder searchable".into()),
             Self::NoRoom { .. } => Some("make room, ingest fewer files, or name another folder with `--data`".into()),

@@ -72,6 +72,7 @@ mod verdict;
 mod version;
 mod walk;
 mod watch;
+mod whole;
 mod worker;
 
 pub use answer::{Answer, AnswerSentence, AskEvent, AskPhase, AskRequest, AskTimings, AskTokens, Turn};
@@ -103,6 +104,7 @@ pub use sidenote_model::{
 pub use sidenote_text::{Format, RowMark, Span};
 pub use walk::absolute;
 pub use watch::WatchEvent;
+pub use whole::PinReport;
 pub use worker::worker_main;
 
 /// The collection of documents for which none is named.

@@ -108,7 +108,7 @@ pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Erro
         // A file that makes llama.cpp abort is met in a child process first, where a child can be had.
         probe: worker::own_program().transpose()?,
         kept_bytes: config.llm.kept_bytes,
-        // Nothing of a document lies there.
+        // Nothing of a document lies there, but in a folder of its own for those that were read whole (`whole.rs`).
         state_folder: Some(states_folder(config)),
         ..LlamaOptions::default()
     };

@@ -133,16 +133,27 @@ pub(crate) fn name_messages(source: &str, text: &str, question: &str) -> Vec<Cha
 /// The messages of a question over its passages, in each of the ways: the question behind the passages, and before and
 /// behind them.
 pub(crate) fn answer_messages(passages: &[Passage], question: &str) -> [Vec<ChatMessage>; MAX_DRAFTS] {
-    let mut read = String::new();
-    for passage in passages {
-        // Writing to a String does not fail.
-        let _ = writeln!(read, "[{}] {}\n{}\n", passage.n, passage.source, passage.text);
-    }
+    let read = read(passages);
     let question = format!("Question: {}\n\n", question.trim());
     let messages = |content: String| {
         vec![ChatMessage::new(Role::System, SYSTEM.trim_end()), ChatMessage::new(Role::User, content.trim_end())]
     };
     [messages(format!("{read}{question}{ANSWER_TASK}")), messages(format!("{question}{read}{question}{ANSWER_TASK}"))]
+}
+
+/// The messages of a question behind documents that are read whole, and that other questions share.
+pub(crate) fn whole_messages(passages: &[Passage], question: &str) -> Vec<ChatMessage> {
+    let question = format!("Question: {}\n\n{}", question.trim(), ANSWER_TASK.trim_end());
+    vec![ChatMessage::new(Role::System, SYSTEM.trim_end()), ChatMessage::sharing(&read(passages), &question)]
+}
+
+fn read(passages: &[Passage]) -> String {
+    let mut read = String::new();
+    for passage in passages {
+        // Writing to a String does not fail.
+        let _ = writeln!(read, "[{}] {}\n{}\n", passage.n, passage.source, passage.text);
+    }
+    read
 }
 
 /// Whether a draft says that the passages do not hold the answer.
@@ -194,6 +205,19 @@ mod tests {
         let other = answer_messages(&[Passage::of(1, "x", "y"), Passage::of(2, "p", "q")], "z?");
         assert_eq!(one[0][0].content, other[0][0].content);
         assert_eq!(one[0][0].content, one[1][0].content);
+    }
+
+    #[test]
+    fn documents_read_whole_are_put_like_passages_and_shared_up_to_the_question() {
+        let passages =
+            [Passage::of(1, "Lease", "The rent is due in May."), Passage::of(2, "Lease", "It is 40 pounds.")];
+        let whole = whole_messages(&passages, "When is it due? ");
+        let usual = &answer_messages(&passages, "When is it due?")[0];
+        assert_eq!(
+            whole.iter().map(|m| &m.content).collect::<Vec<_>>(),
+            usual.iter().map(|m| &m.content).collect::<Vec<_>>()
+        );
+        assert!(whole[1].content[whole[1].shared_bytes..].starts_with("Question: When is it due?\n"));
     }
 
     #[test]

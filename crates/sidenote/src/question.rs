@@ -16,6 +16,7 @@ use crate::{
     orders::Asked,
     repeats::reach,
     retrieve::{Found, Hit, Readers, SearchRequest, milliseconds, retrieve},
+    whole::Whole,
 };
 
 /// One question at work.
@@ -29,6 +30,8 @@ pub(crate) struct Question<'a> {
     /// When the question was asked, and how long opening the models took.
     pub(crate) asked: Instant,
     pub(crate) load_ms: f64,
+    /// The documents that the language model is to read whole.
+    pub(crate) whole: Option<&'a Whole>,
 }
 
 impl Question<'_> {
@@ -64,17 +67,32 @@ impl Question<'_> {
         filter: Filter,
         answer: &mut Answer,
     ) -> Result<(Vec<Hit>, Vec<Sentence>), Error> {
-        let wanted = self.config.answer.passages;
+        let all = self.whole.map(|whole| whole.passages.len());
+        let wanted = all.unwrap_or(self.config.answer.passages);
+        let mut settings = self.config.search.clone();
+        if let Some(all) = all {
+            // The model may draft from any of them.
+            (settings.rerank_depth, settings.rerank_tokens) = (all, usize::MAX);
+        }
         let request = SearchRequest {
             query: query.to_owned(),
             plain: true,
             // Much of it may say the same again.
-            limit: wanted.max(self.config.search.rerank_depth),
+            limit: wanted.max(settings.rerank_depth),
             mode: SearchMode::Hybrid,
             filter,
         };
         let readers = Readers { embedder: Some(self.embedder), cross_encoder: self.cross_encoder };
-        let Found { mut report, mut sentences } = retrieve(self.index, &self.config.search, &request, readers)?;
+        let Found { mut report, mut sentences } = retrieve(self.index, &settings, &request, readers)?;
+        if let Some(whole) = self.whole {
+            let found = report.hits.len();
+            let is_missing = |passage: &&Hit| report.hits[..found].iter().all(|hit| hit.chunk != passage.chunk);
+            let missing: Vec<Hit> = whole.passages.iter().filter(is_missing).cloned().collect();
+            if !missing.is_empty() {
+                report.hits.extend(missing);
+                sentences.clear();
+            }
+        }
         if sentences.is_empty() && !report.hits.is_empty() {
             report.hits.truncate(wanted);
             // No sentence was looked at; what is read or quoted is chosen by sentences all the same.

@@ -384,6 +384,12 @@ fn scores(found: &[Scored]) -> Vec<(ChunkId, f32)> {
     found.iter().map(|scored| (scored.chunk, scored.score)).collect()
 }
 
+/// Passages by their numbers, in that order, that no query found.
+pub(crate) fn passages_of(index: &Index, chunks: &[ChunkId]) -> Result<Vec<Hit>, Error> {
+    let unscored: Vec<_> = chunks.iter().map(|chunk| (*chunk, 0.0)).collect();
+    hits(index, "", &unscored, &[], &[])
+}
+
 fn hits(
     index: &Index,
     query: &str,

@@ -21,6 +21,7 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     request.filter = session.filter(&args.filter);
     request.max_tokens = args.max_tokens;
     request.seed = args.seed;
+    request.whole = args.whole;
     request.mode = args.extract.then_some(AnswerMode::Extract);
     let shows = match (args.stream, args.settled) {
         (true, _) => Shows::Events,

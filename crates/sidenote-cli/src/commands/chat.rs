@@ -129,7 +129,8 @@ impl<'a> Talk<'a> {
         let Session { output, .. } = self.session;
         self.read_again()?;
         let filter = self.session.filter(&self.args.filter);
-        let request = self.chat.next_request(AskRequest { filter, ..AskRequest::new(question) });
+        let request =
+            self.chat.next_request(AskRequest { filter, whole: self.args.whole, ..AskRequest::new(question) });
         let shows = if self.args.settled { Shows::Settled } else { Shows::Drafts };
         let answer = match ask::answered(self.session, &self.engine, &request, shows) {
             Ok(answer) => answer,

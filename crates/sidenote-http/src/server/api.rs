@@ -440,6 +440,7 @@ pub(super) fn ask_request(server: &Server, body: AskBody) -> Result<AskRequest, 
         max_tokens: max_tokens("max_tokens", body.max_tokens)?,
         seed: body.seed,
         mode,
+        whole: body.whole,
         ..AskRequest::new(body.question)
     })
 }

@@ -81,6 +81,10 @@ pub struct AskBody {
     /// `write` (the language model answers) or `extract` (statements are quoted, no language model is asked); by default `answer.mode`.
     #[serde(default)]
     pub mode: Option<String>,
+    /// Whether the language model reads the documents that `filter` lets through whole, which have to fit its context window. What it made
+    /// of them is kept for the next question.
+    #[serde(default)]
+    pub whole: bool,
     /// Which documents.
     #[serde(default)]
     pub filter: Option<FilterBody>,

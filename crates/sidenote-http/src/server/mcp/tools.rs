@@ -69,6 +69,9 @@ struct AskArguments {
     /// `write` or `extract`: statements are quoted at once, no language model is asked. By default `answer.mode`.
     #[serde(default)]
     mode: Option<String>,
+    /// Whether the language model reads the documents that `filter` lets through whole; a few short ones.
+    #[serde(default)]
+    whole: bool,
     /// Which documents.
     #[serde(default)]
     filter: Option<FilterBody>,
@@ -219,10 +222,11 @@ async fn search(server: &Server, body: SearchBody) -> Result<Said, Refusal> {
 
 async fn ask(
     server: &Server,
-    AskArguments { question, max_tokens, seed, mode, filter }: AskArguments,
+    AskArguments { question, max_tokens, seed, mode, whole, filter }: AskArguments,
     context: &RequestContext<RoleServer>,
 ) -> Result<Said, Refusal> {
-    let request = ask_request(server, AskBody { question, max_tokens, seed, mode, filter, ..AskBody::default() })?;
+    let request =
+        ask_request(server, AskBody { question, max_tokens, seed, mode, whole, filter, ..AskBody::default() })?;
     let admitted = server.inner.questions.admit()?;
     let _noted = server.inner.calls.note(context, &admitted.cancel);
     let (sender, mut heard) = unbounded_channel();
