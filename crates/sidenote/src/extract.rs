@@ -120,6 +120,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sentence_that_sends_elsewhere_is_no_answer_whatever_stands_above_it() {
+        let asked = "Who approves travel expenses?";
+        for pointer in ["See the handbook.", "Siehe Reiserichtlinie.", "(Refer to section 4 of it.)"] {
+            let hits = [
+                Hit::sample(1, asked, &format!("{asked}\n\n{pointer}")),
+                Hit::sample(2, "Approval", "Ruth approves travel expenses."),
+            ];
+            assert_eq!(quoted(&hits, asked), ["Ruth approves travel expenses."], "{pointer}");
+        }
+        let long = "See that the head of finance, who approves travel expenses, has signed before you set out.";
+        assert_eq!(quoted(&[Hit::sample(1, "", long)], asked), [long]);
+    }
+
+    #[test]
     fn nothing_is_quoted_twice_and_no_heading() {
         let text = "Travel expenses\n\nRuth approves travel expenses.";
         let hits = [Hit::sample(1, "Travel expenses", text), Hit::sample(2, "Travel expenses", text)];

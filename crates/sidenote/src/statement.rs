@@ -116,9 +116,23 @@ pub(crate) fn is_heading(sentence: &Sentence, hits: &[Hit]) -> bool {
     text.starts_with('#') || hit.heading.iter().any(|heading| text.trim() == heading)
 }
 
-/// Whether a sentence says something of the matter: no heading, no single word.
+/// Whether a sentence says something of the matter: no heading, no single word, and more than where it is said.
 pub(crate) fn is_statement(sentence: &Sentence, hits: &[Hit]) -> bool {
-    !is_heading(sentence, hits) && sentence.terms.len() > 1
+    !is_heading(sentence, hits) && sentence.terms.len() > 1 && !points_elsewhere(sentence, hits)
+}
+
+/// Words by which a sentence sends its reader elsewhere: English, German, French, Spanish, Italian, Dutch.
+const SENDS: [&str; 9] = ["see", "refer", "siehe", "vgl", "voir", "cf", "véase", "vedi", "zie"];
+/// Most words of a sentence that does nothing else.
+const MOST_SENDING_WORDS: usize = 8;
+
+/// Whether a sentence only says where something is said ("See the handbook."). Under a heading that asks the question it speaks of
+/// the matter more than the answer itself does.
+pub(crate) fn points_elsewhere(sentence: &Sentence, hits: &[Hit]) -> bool {
+    let text = sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default();
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let sends = words.next().is_some_and(|first| SENDS.contains(&first.to_lowercase().as_str()));
+    sends && words.count() < MOST_SENDING_WORDS
 }
 
 /// What a sentence is by its form.

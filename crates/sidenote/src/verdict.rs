@@ -16,7 +16,7 @@ use crate::{
     known_names::KnownNames,
     prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
-    statement::{self, Kind, MAX_STATEMENT_BYTES, is_heading, is_statement},
+    statement::{self, Kind, MAX_STATEMENT_BYTES, is_heading, is_statement, points_elsewhere},
     terms::names_a_sibling,
 };
 
@@ -108,7 +108,9 @@ impl Judge<'_> {
         let one = share(1, MAX_DRAFTS);
         for (draft, drafted) in drafts.into_iter().enumerate() {
             for (sentence, support) in drafted {
-                if places_inside(&support, hits, sentences).iter().all(|place| is_heading(&sentences[*place], hits)) {
+                let says_nothing =
+                    |place: &usize| is_heading(&sentences[*place], hits) || points_elsewhere(&sentences[*place], hits);
+                if places_inside(&support, hits, sentences).iter().all(says_nothing) {
                     continue;
                 }
                 let support = stand_alone(support, hits, sentences);
