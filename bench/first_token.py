@@ -25,7 +25,8 @@ from pathlib import Path
 
 import llama_cpp
 
-from support.program import MODELS, ingest, public_set, rows, serving
+from support.peer import first_token, peer
+from support.program import ingest, public_set, rows, serving
 
 PROMPT = "Answer the question from the passages, with the number of the passage in brackets.\n\n{passages}\n\nQuestion: {question}"
 
@@ -38,8 +39,7 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     os.environ.update(SIDENOTE_MODELS_GENERATOR=arguments.model, SIDENOTE_LLM_THREADS=str(arguments.threads))
-    threads = {"n_threads": arguments.threads, "n_threads_batch": arguments.threads}
-    peer = llama_cpp.Llama(str(MODELS / arguments.model / "model.gguf"), n_ctx=4096, n_batch=512, flash_attn=True, verbose=False, **threads)
+    other = peer(arguments.model, arguments.threads, 4096)
     ours, theirs, reused, asked = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "files")
@@ -50,14 +50,15 @@ def main():
             for turn, question in enumerate(questions(arguments.take)):
                 _, found = client.post("/api/v1/search", {"query": question, "limit": arguments.passages})
                 hits = found["hits"]
-                asked.append([(hit["chunk"], len(peer.tokenize(hit["text"].encode(), add_bos=False))) for hit in hits])
+                asked.append([(hit["chunk"], len(other.tokenize(hit["text"].encode(), add_bos=False))) for hit in hits])
                 for side in ("ours", "theirs") if turn % 2 == 0 else ("theirs", "ours"):
                     if side == "ours":
                         ours.append(first_word(client, question))
                     else:
-                        took, known = first_token(peer, question, hits)
+                        passages = "\n".join(f"[{place}] {hit['text']}" for place, hit in enumerate(hits, 1))
+                        took, tokens, known = first_token(other, PROMPT.format(passages=passages, question=question))
                         theirs.append(took)
-                        reused.append(known)
+                        reused.append(known / tokens)
                 if turn % 10 == 9:
                     print(f"{turn + 1}: {statistics.mean(ours):.0f} / {statistics.mean(theirs):.0f} ms", file=sys.stderr, flush=True)
     print(f"{len(ours)} questions, {arguments.model}, {arguments.threads} threads")
@@ -96,19 +97,6 @@ def first_word(client, question):
     # The generation is stopped between two tokens; the next measurement waits for that.
     time.sleep(0.5)
     return took
-
-
-def first_token(peer, question, hits):
-    """Milliseconds until the first token, and the share of the prompt that was known from before."""
-    passages = "\n".join(f"[{place}] {hit['text']}" for place, hit in enumerate(hits, 1))
-    text = PROMPT.format(passages=passages, question=question)
-    text = f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
-    tokens = peer.tokenize(text.encode(), add_bos=False, special=True)
-    held = peer._input_ids.tolist()
-    known = next((place for place, (a, b) in enumerate(zip(held, tokens)) if a != b), min(len(held), len(tokens)))
-    begun = time.perf_counter()
-    next(iter(peer.generate(tokens, temp=0.0, repeat_penalty=1.0)))
-    return (time.perf_counter() - begun) * 1e3, known / len(tokens)
 
 
 def by_rank(passages, _):

@@ -16,13 +16,11 @@ import argparse
 import os
 import statistics
 import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
 
-import llama_cpp
-
-from support.program import MODELS, ROOT, ingest, rows, serving
+from support.peer import first_token, peer
+from support.program import ROOT, ingest, rows, serving
 
 CORPUS = ROOT / "corpus"
 PROMPT = "Answer the question from the document.\n\n{document}\n\nQuestion: {question}"
@@ -51,14 +49,13 @@ def main():
             client.post("/api/v1/ask", {"question": "Who is who?"})
             for path, questions in asked:
                 ways["whole, after a restart"].append(ask(client, path, questions[-1], True))
-    peer = llama_cpp.Llama(
-        str(MODELS / arguments.model / "model.gguf"), n_ctx=8192, n_threads=threads, n_threads_batch=threads, flash_attn=True, verbose=False
-    )
+    other = peer(arguments.model, threads, 8192)
     for path, questions in asked:
         text = path.read_text(encoding="utf-8")
         for place, question in enumerate(questions):
             way = "llama-cpp-python, first question" if place == 0 else "llama-cpp-python, next question"
-            ways[way].append(first_token(peer, text, question["question"]))
+            took, tokens, known = first_token(other, PROMPT.format(document=text, question=question["question"]))
+            ways[way].append({"tokens": tokens, "new": tokens - known, "prefill": took, "first": took})
     count = sum(len(questions) for _, questions in asked)
     print(f"{len(asked)} documents, {count} questions, {arguments.model}, {threads} threads")
     print("| way | questions | tokens, mean | of these new | prefill, mean | first word, mean | right |\n|---|---|---|---|---|---|---|")
@@ -94,17 +91,6 @@ def ask(client, path, question, whole):
         "first": answer["timings_ms"]["first_token"],
         "right": any(accepted.lower() in shown for accepted in question["answers"] if isinstance(accepted, str)),
     }
-
-
-def first_token(peer, document, question):
-    text = PROMPT.format(document=document, question=question)
-    tokens = peer.tokenize(f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n".encode(), add_bos=False, special=True)
-    held = peer._input_ids.tolist()
-    known = next((place for place, (a, b) in enumerate(zip(held, tokens)) if a != b), min(len(held), len(tokens)))
-    begun = time.perf_counter()
-    next(iter(peer.generate(tokens, temp=0.0, repeat_penalty=1.0)))
-    took = (time.perf_counter() - begun) * 1e3
-    return {"tokens": len(tokens), "new": len(tokens) - known, "prefill": took, "first": took}
 
 
 main()

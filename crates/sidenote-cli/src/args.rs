@@ -264,7 +264,7 @@ pub(crate) struct ChatArgs {
 /// `sidenote pin`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Reading a document whole takes some five milliseconds a token; what the language model made of it is then kept in the data folder
+Reading a document whole takes some seven milliseconds a token; what the language model made of it is then kept in the data folder
 (llm.pinned_bytes), and questions with --whole about the same documents begin with it at once, also tomorrow. It goes when
 the document is removed or changes.
 

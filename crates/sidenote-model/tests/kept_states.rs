@@ -3,24 +3,12 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use common::{run, small_gguf};
+use common::{LONG_QUESTION, alone, run, small_gguf};
 use sidenote_model::{
     ChatMessage, GenerateRequest, Generator, KeepShared, KvType, LlamaGenerator, LlamaOptions, Role, kept_states,
     retain_states,
 };
-
-/// Held by every test: two models at once on the same cores would mostly wait for each other.
-fn alone() -> MutexGuard<'static, ()> {
-    static EVALUATING: Mutex<()> = Mutex::new(());
-    EVALUATING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// More tokens than are evaluated sooner than kept.
-const LONG_QUESTION: &str = "The river rises in the hills above the old mill, where the snow lies until April. It passes two \
-    bridges and a weir, and below the second bridge it is wide enough for boats. In the summer of the great drought it fell so \
-    low that children walked across, and the fish were carried to the lake in buckets. Does the river ever fall low?";
 
 #[test]
 fn a_document_read_whole_waits_for_the_next_process_until_it_is_not_wanted_any_more() {

@@ -5,14 +5,14 @@ mod common;
 
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use sidenote_model::{
     CancelToken, ChatMessage, Embedder, EmbedderOptions, GenerateRequest, Generator, LlamaGenerator, LlamaOptions,
     ModelError, OnnxEmbedder, OnnxModelPaths, Prompt, Role, Sampling, StopReason, TokenId,
 };
 
-use common::{chat, model_file, run, small_gguf};
+use common::{LONG_QUESTION, alone, chat, model_file, run, small_gguf};
 
 fn onnx_paths() -> Option<OnnxModelPaths> {
     Some(OnnxModelPaths {
@@ -27,12 +27,6 @@ fn embedder(workers: usize) -> Option<OnnxEmbedder> {
     Some(OnnxEmbedder::load(&onnx_paths()?, &options).expect("the embedder loads"))
 }
 
-/// Held by every test that evaluates: two models at once on the same cores would mostly wait for each other.
-fn alone() -> MutexGuard<'static, ()> {
-    static EVALUATING: Mutex<()> = Mutex::new(());
-    EVALUATING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// One generator for the tests that do not look at its cache.
 fn generator() -> Option<&'static LlamaGenerator> {
     static GENERATOR: OnceLock<Option<LlamaGenerator>> = OnceLock::new();
@@ -43,11 +37,6 @@ fn load_small() -> Option<LlamaGenerator> {
     let options = LlamaOptions { name: "smollm2".to_owned(), context_tokens: 2048, ..LlamaOptions::default() };
     Some(LlamaGenerator::load(&small_gguf()?, &options).expect("the generator loads"))
 }
-
-/// More tokens than are evaluated sooner than kept.
-const LONG_QUESTION: &str = "The river rises in the hills above the old mill, where the snow lies until April. It passes two \
-    bridges and a weir, and below the second bridge it is wide enough for boats. In the summer of the great drought it fell so \
-    low that children walked across, and the fish were carried to the lake in buckets. Does the river ever fall low?";
 
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()

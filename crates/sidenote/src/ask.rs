@@ -158,34 +158,31 @@ impl Asking<'_> {
             return Ok(Reading { hits, sentences, drafted, claims, signals: None, confidence: 0.0 });
         }
         let asked = self.build_prompts(part, &hits, &sentences)?;
-        let contexts: Vec<Rc<Context>> = asked.iter().map(|asked| Rc::clone(&asked.context)).collect();
-        add_passages(answer, &hits, &contexts[0]);
+        let context = Rc::clone(&asked[0].context);
+        add_passages(answer, &hits, &context);
         self.question.stop_if_cancelled()?;
 
         on_event(AskEvent::Phase(AskPhase::Reading));
         let mut drafts = Vec::with_capacity(asked.len());
-        for (place, AskedOf { prompt, .. }) in asked.into_iter().enumerate() {
+        for (place, AskedOf { prompt, context }) in asked.into_iter().enumerate() {
             // One draft is shown as it comes; of the others the user sees what is settled.
             let mut silent = |_: AskEvent<'_>| ();
             let listener: &mut dyn FnMut(AskEvent<'_>) = if place == 0 { on_event } else { &mut silent };
-            drafts.push(self.generate(prompt, answer, listener)?);
+            drafts.push((self.generate(prompt, answer, listener)?, context));
         }
-        for draft in &drafts {
+        for (draft, _) in &drafts {
             answer.draft.push_str(&draft.text);
             answer.draft.push('\n');
         }
 
-        let supported = drafts
-            .iter()
-            .zip(&contexts)
-            .map(|(draft, context)| self.check(part, &draft.text, &hits, &sentences, context))
-            .collect();
+        let supported =
+            drafts.iter().map(|(draft, context)| self.check(part, &draft.text, &hits, &sentences, context)).collect();
         let started = Instant::now();
         let judge = Judge {
             question: &part.question,
             hits: &hits,
             sentences: &sentences,
-            context: &contexts[0],
+            context: &context,
             generator: self.generator,
             cancel: self.question.cancel,
             names: &KnownNames::of(&part.question, self.question.index)?,
@@ -194,7 +191,7 @@ impl Asking<'_> {
         self.question.stop_if_cancelled()?;
         tracing::debug!(verdict_ms = milliseconds(started), claims = claims.len(), "claims weighed");
         let mut drafted = Vec::new();
-        for sentence in draft::parse(&drafts[0].text, contexts[0].passages.len()) {
+        for sentence in draft::parse(&drafts[0].0.text, context.passages.len()) {
             if claims.iter().any(|claim| claim.sentence.text.contains(&sentence.text)) {
                 drafted.push(sentence.text);
             } else {
@@ -202,7 +199,7 @@ impl Asking<'_> {
             }
         }
 
-        let signals = surest(&claims).map(|claim| signals(&drafts[0], claim));
+        let signals = surest(&claims).map(|claim| signals(&drafts[0].0, claim));
         let confidence = signals.map_or(0.0, |signals| signals.confidence());
         tracing::debug!(?signals, confidence, "part checked");
         Ok(Reading { hits, sentences, drafted, claims, signals, confidence })

@@ -167,10 +167,8 @@ impl Engine {
     ) -> Result<IngestReport, Error> {
         let embedder = self.embedder()?;
         let index = self.index_or_create()?;
-        let report =
-            Ingestion { config: self.config(), index: &index, embedder: &*embedder, request, cancel }.run(progress);
-        drop_stale_states(self.config(), &index)?;
-        report
+        let ingestion = Ingestion { config: self.config(), index: &index, embedder: &*embedder, request, cancel };
+        self.changing(&index, || ingestion.run(progress))
     }
 
     /// Ingests, and again whenever something changes in the folders, within two seconds after they are quiet, until stopped.
@@ -194,9 +192,7 @@ impl Engine {
     /// When another process writes, or the data folder cannot be used.
     pub fn remove(&self, request: &RemoveRequest) -> Result<RemoveReport, Error> {
         let index = self.known_index()?;
-        let report = remove(&index, request);
-        drop_stale_states(self.config(), &index)?;
-        report
+        self.changing(&index, || remove(&index, request))
     }
 
     /// Removes one document; others of its file, such as a mail's attachments, stay.
@@ -205,11 +201,12 @@ impl Engine {
     /// When another process writes, or the data folder cannot be used.
     pub fn forget(&self, id: DocumentId) -> Result<RemoveReport, Error> {
         let index = self.known_index()?;
-        let mut writer = index.writer()?;
-        let removed = writer.remove(&[id])?;
-        writer.commit()?;
-        drop_stale_states(self.config(), &index)?;
-        Ok(RemoveReport { removed, ..RemoveReport::default() })
+        self.changing(&index, || {
+            let mut writer = index.writer()?;
+            let removed = writer.remove(&[id])?;
+            writer.commit()?;
+            Ok(RemoveReport { removed, ..RemoveReport::default() })
+        })
     }
 
     /// Finds passages.
@@ -299,9 +296,7 @@ impl Engine {
     /// it.
     pub fn pin(&self, filter: &Filter, cancel: &CancelToken) -> Result<PinReport, Error> {
         let (index, generator) = (self.known_index()?, self.generator()?);
-        let report = pin(&index, filter, self.config(), &*generator, cancel);
-        drop_stale_states(self.config(), &index)?;
-        report
+        self.changing(&index, || pin(&index, filter, self.config(), &*generator, cancel))
     }
 
     /// Keeps an answer as the next turn of a conversation, or as the first of one that is not kept yet. Returns the conversation's
@@ -343,6 +338,13 @@ impl Engine {
         let deleted = index.delete_chats(ids)?;
         writer.compact()?;
         Ok(deleted)
+    }
+
+    /// Does what may take documents away, or keep states of them; then the states of those that are gone go too, also where it failed half way.
+    fn changing<T>(&self, index: &Index, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let done = work();
+        drop_stale_states(self.config(), index)?;
+        done
     }
 
     /// Does something with the model that made the index, and again where another took over meanwhile.
@@ -398,9 +400,7 @@ impl Engine {
     /// When nothing has been ingested, another process writes, or the data folder cannot be read at all.
     pub fn doctor(&self, repair: bool) -> Result<DoctorReport, Error> {
         let index = self.known_index()?;
-        let report = care::check(&index, repair);
-        drop_stale_states(self.config(), &index)?;
-        report
+        self.changing(&index, || care::check(&index, repair))
     }
 
     /// Takes every byte of removed documents out of every file, and the room they took.

@@ -118,7 +118,12 @@ pub(crate) fn is_heading(sentence: &Sentence, hits: &[Hit]) -> bool {
 
 /// Whether a sentence says something of the matter: no heading, no single word, and more than where it is said.
 pub(crate) fn is_statement(sentence: &Sentence, hits: &[Hit]) -> bool {
-    !is_heading(sentence, hits) && sentence.terms.len() > 1 && !points_elsewhere(sentence, hits)
+    !says_nothing(sentence, hits) && sentence.terms.len() > 1
+}
+
+/// Whether a sentence is a heading, or only says where something is said.
+pub(crate) fn says_nothing(sentence: &Sentence, hits: &[Hit]) -> bool {
+    is_heading(sentence, hits) || points_elsewhere(sentence, hits)
 }
 
 /// Words by which a sentence sends its reader elsewhere: English, German, French, Spanish, Italian, Dutch.
@@ -128,7 +133,7 @@ const MOST_SENDING_WORDS: usize = 8;
 
 /// Whether a sentence only says where something is said ("See the handbook."). Under a heading that asks the question it speaks of
 /// the matter more than the answer itself does.
-pub(crate) fn points_elsewhere(sentence: &Sentence, hits: &[Hit]) -> bool {
+fn points_elsewhere(sentence: &Sentence, hits: &[Hit]) -> bool {
     let text = sentence.span.slice(&hits[sentence.hit].text).unwrap_or_default();
     let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let sends = words.next().is_some_and(|first| SENDS.contains(&first.to_lowercase().as_str()));

@@ -16,7 +16,7 @@ use crate::{
     known_names::KnownNames,
     prompt::{self, MAX_DRAFTS},
     retrieve::Hit,
-    statement::{self, Kind, MAX_STATEMENT_BYTES, is_heading, is_statement, points_elsewhere},
+    statement::{self, Kind, MAX_STATEMENT_BYTES, is_heading, is_statement, says_nothing},
     terms::names_a_sibling,
 };
 
@@ -108,9 +108,7 @@ impl Judge<'_> {
         let one = share(1, MAX_DRAFTS);
         for (draft, drafted) in drafts.into_iter().enumerate() {
             for (sentence, support) in drafted {
-                let says_nothing =
-                    |place: &usize| is_heading(&sentences[*place], hits) || points_elsewhere(&sentences[*place], hits);
-                if places_inside(&support, hits, sentences).iter().all(says_nothing) {
+                if places_inside(&support, hits, sentences).iter().all(|place| says_nothing(&sentences[*place], hits)) {
                     continue;
                 }
                 let support = stand_alone(support, hits, sentences);

@@ -4,6 +4,7 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sidenote_model::{ChatMessage, GenerateRequest, Generation, Generator, LlamaGenerator, Prompt, Role};
 
@@ -32,6 +33,17 @@ pub(crate) fn model_file(name: &str) -> Option<PathBuf> {
     eprintln!("SKIPPED: `{}` is missing", path.display());
     None
 }
+
+/// Held by every test that evaluates: two models at once on the same cores would mostly wait for each other.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static EVALUATING: Mutex<()> = Mutex::new(());
+    EVALUATING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// More tokens than are evaluated sooner than kept.
+pub(crate) const LONG_QUESTION: &str = "The river rises in the hills above the old mill, where the snow lies until April. It passes two \
+    bridges and a weir, and below the second bridge it is wide enough for boats. In the summer of the great drought it fell so \
+    low that children walked across, and the fish were carried to the lake in buckets. Does the river ever fall low?";
 
 pub(crate) fn small_gguf() -> Option<PathBuf> {
     model_file("smollm2-135m-instruct-q4_1/model.gguf")
