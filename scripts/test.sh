@@ -9,6 +9,9 @@ export INSTA_UPDATE=${INSTA_UPDATE:-no} # a snapshot that differs is a failure, 
 models=(all-minilm-l6-v2-int8 onnxruntime-1.31.1 smollm2-135m-instruct-q4_1)
 if [ -n "${SIDENOTE_SLOW_TESTS:-}" ]; then models+=(qwen2.5-coder-1.5b-instruct-q4_k_m); fi
 
+# No default build can speak to a server; the few tests of the one that can are built with it.
+with_remote=(--features sidenote-cli/remote)
+
 check_components() {
     if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
         rustup component add rustfmt clippy || fail "rustfmt or clippy is missing" "rustup component add rustfmt clippy"
@@ -17,6 +20,7 @@ check_components() {
 
 build_tests() {
     cargo test --release --locked --workspace --no-run --quiet
+    cargo test --release --locked --workspace --no-run --quiet "${with_remote[@]}" --test remote --test sidenote
 }
 
 # Clients of other hands, at pinned versions, for the tests of the endpoint.
@@ -34,6 +38,10 @@ run_tests() {
     local log=$CARGO_TARGET_DIR/test.log passed=0
     # Tests that pass keep quiet unless asked; a skip must be seen.
     cargo test --release --locked --workspace --no-fail-fast -- --show-output 2>&1 | tee "$log" || passed=$?
+    cargo test --release --locked --workspace "${with_remote[@]}" --test remote -- --show-output 2>&1 |
+        tee -a "$log" || passed=$?
+    cargo test --release --locked --workspace "${with_remote[@]}" --test sidenote -- --show-output cli::remote 2>&1 |
+        tee -a "$log" || passed=$?
     local skipped
     skipped=$(grep -c '^SKIPPED' "$log" || true)
     if [ "$skipped" -gt 0 ]; then
@@ -51,4 +59,4 @@ step "build (the first one compiles llama.cpp and takes a while)" build_tests
 step "models" pull_models "${models[@]}"
 step "clients" install_clients
 step "tests" run_tests
-step "lints" cargo clippy --release --locked --workspace --all-targets --quiet -- -D warnings
+step "lints" cargo clippy --release --locked --workspace --all-targets "${with_remote[@]}" --quiet -- -D warnings

@@ -18,6 +18,8 @@ mod cli {
     mod pdf;
     mod privacy;
     mod prose;
+    #[cfg(feature = "remote")]
+    mod remote;
     mod sandbox;
     mod scans;
     mod search;

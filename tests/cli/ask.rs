@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::sandbox::{Run, Sandbox, check_schema, files_below};
 
-const QUESTIONS: [&str; 4] = [
+pub(super) const QUESTIONS: [&str; 4] = [
     "Who approves travel expenses?",
     "What may a hotel night cost?",
     "When does the dishwasher run?",
     "What is the barrier code?",
 ];
 
-fn handbook() -> Option<Sandbox> {
+pub(super) fn handbook() -> Option<Sandbox> {
     let sandbox = Sandbox::with_models()?;
     sandbox.write_handbook();
     sandbox.ingest();
@@ -22,7 +22,7 @@ fn handbook() -> Option<Sandbox> {
 }
 
 /// Every number shown has a note, every note its document's own words.
-fn check_answer(answer: &Value) {
+pub(super) fn check_answer(answer: &Value) {
     check_schema("ask", answer);
     let notes: BTreeSet<u64> =
         answer["citations"].as_array().unwrap().iter().map(|note| note["n"].as_u64().unwrap()).collect();

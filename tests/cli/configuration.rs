@@ -4,6 +4,19 @@ use std::collections::BTreeMap;
 
 use super::sandbox::{Sandbox, repository};
 
+#[cfg(not(feature = "remote"))]
+#[test]
+fn a_program_that_cannot_speak_to_a_server_says_so_and_asks_no_other_model() {
+    let Some(mut sandbox) = Sandbox::with_models() else { return };
+    sandbox.write_handbook();
+    sandbox.ingest();
+    sandbox.set("SIDENOTE_REMOTE_URL", "http://127.0.0.1:8080/v1");
+    let (code, refused) = sandbox.json(["ask", "Who approves travel expenses?"]);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert_eq!((code, &refused["error"]["kind"]), (2, &"config".into()), "{refused}");
+    assert!(message.contains("`remote.url`") && message.contains("--features remote"), "{refused}");
+}
+
 #[test]
 fn the_committed_file_holds_every_key_with_its_default_and_an_explanation() {
     let text = fs_err::read_to_string(repository().join("config.toml")).unwrap();

@@ -29,7 +29,13 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use sidenote::{CancelToken, Engine, Filter, absolute};
 
-use crate::{args::FilterArgs, output::Output, settings::Settings};
+use crate::{
+    args::FilterArgs,
+    output::Output,
+    progress::{Talk, say},
+    settings::Settings,
+    terminal::one_line,
+};
 
 /// What every command works with.
 pub(crate) struct Session {
@@ -52,6 +58,18 @@ impl Session {
     /// When the settings do not fit together.
     pub(crate) fn engine(&self) -> Result<Engine, sidenote::Error> {
         Engine::open(self.settings.config.clone())
+    }
+
+    /// The engine, to have questions answered; says where they go if that is not this machine.
+    ///
+    /// # Errors
+    /// As [`Session::engine`].
+    pub(crate) fn engine_that_answers(&self) -> Result<Engine, sidenote::Error> {
+        let url = &self.settings.config.remote.url;
+        if !url.is_empty() && !matches!(self.output.talk, Talk::Silent) {
+            say(&one_line(&format!("note: questions and what is found for them are sent to {url} (`remote.url`)")));
+        }
+        self.engine()
     }
 
     /// Which documents were asked for.

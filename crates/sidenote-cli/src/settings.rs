@@ -270,7 +270,8 @@ fn config_file(globals: &GlobalArgs, surroundings: &Surroundings) -> Option<Path
 
 /// Paths in settings: `~/` is the home folder, what is relative is relative to `folder`. A model's name holds no slash.
 fn expand(key: &str, text: &str, folder: &Path, surroundings: &Surroundings) -> String {
-    let is_path = key.starts_with("paths.") || (key.starts_with("models.") && text.contains('/'));
+    let is_path =
+        key.starts_with("paths.") || key == "remote.key_file" || (key.starts_with("models.") && text.contains('/'));
     if !is_path || text.is_empty() {
         return text.to_owned();
     }

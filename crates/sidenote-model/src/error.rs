@@ -68,6 +68,14 @@ pub enum ModelError {
         /// What llama.cpp said.
         reason: String,
     },
+    /// The server with the language model could not be reached, refused, or broke off. Its own words may repeat what was asked.
+    #[error("the language model at `{url}` cannot be used: {reason}")]
+    Endpoint {
+        /// Where its API begins.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// Loading was given up because its progress callback asked for it.
     #[error("loading `{path}` was cancelled")]
     Cancelled {
@@ -120,6 +128,9 @@ impl ModelError {
             }
             Self::CpuFeature { .. } => Some("build it on this machine: cargo build --release"),
             Self::PromptTooLong { .. } => Some("ask a shorter question or raise `llm.context_tokens`"),
+            Self::Endpoint { .. } => Some(
+                "see that the server runs, and that `remote.url`, `remote.model` and `remote.key_file` are what it wants",
+            ),
             Self::Request(_)
             | Self::Template { .. }
             | Self::Embed { .. }

@@ -8,6 +8,8 @@
 //! | [`CrossEncoder`] | [`OnnxCrossEncoder`]: an ONNX model that reads two texts | |
 //! | [`Generator`] | [`LlamaGenerator`]: a GGUF under llama.cpp, in a thread of its own | [`ScriptedGenerator`]: answers from a list |
 //!
+//! A server that the user runs takes the place of llama.cpp with the feature `remote` (`RemoteGenerator`), which no default build has.
+//!
 //! [`manifest`] knows which model files there are, where they come from and whether they are whole; [`cpu`] compares the
 //! kernels this program was built with to the CPU it runs on, and is to be asked before anything else here.
 //! This crate knows no documents: what it is given is text and tokens, and none of it is logged.
@@ -32,6 +34,8 @@ mod probe;
 mod pull;
 mod queue;
 mod remembered;
+#[cfg(feature = "remote")]
+mod remote;
 mod sample;
 mod scripted;
 mod sessions;
@@ -53,5 +57,7 @@ pub use hash::HashEmbedder;
 pub use llama::{KvType, LlamaGenerator, LlamaOptions, LoadProgress};
 pub use probe::{probe_gguf, probe_main};
 pub use remembered::RememberingEmbedder;
+#[cfg(feature = "remote")]
+pub use remote::{RemoteGenerator, RemoteOptions};
 pub use scripted::ScriptedGenerator;
 pub use state_file::{KeptStates, kept_states, retain_states};

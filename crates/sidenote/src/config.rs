@@ -37,6 +37,8 @@ pub struct Config {
     pub chat: Chats,
     /// The language model.
     pub llm: Llm,
+    /// A language model on a server, in place of the local one.
+    pub remote: Remote,
     /// The local endpoint.
     pub serve: Serve,
 }
@@ -402,6 +404,20 @@ impl Default for Llm {
     }
 }
 
+/// A language model on a server that the user runs, asked as OpenAI's clients ask. Only programs built with the feature `remote` can.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Remote {
+    /// Where its API begins, such as `http://127.0.0.1:8080/v1`; empty means the local model. Questions and passages are sent there.
+    pub url: String,
+    /// The model's name there; empty where the server has one alone.
+    pub model: String,
+    /// A file whose first line is the key that the server wants to see; empty where it wants none.
+    pub key_file: String,
+    /// Whether `http` may be spoken to another machine, so that everyone between can read along.
+    pub allow_unencrypted: bool,
+}
+
 /// The local endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -478,6 +494,15 @@ impl Config {
         check_roots(&self.serve.roots)?;
         range("serve.max_questions", self.serve.max_questions, 1, 1_000)?;
         range("serve.max_requests", self.serve.max_requests, 1, 10_000)
+    }
+
+    /// The language model, for people.
+    pub(crate) fn generator_name(&self) -> String {
+        match (self.remote.url.as_str(), self.remote.model.as_str()) {
+            ("", _) => self.models.generator.clone(),
+            (url, "") => url.to_owned(),
+            (url, model) => format!("{model} at {url}"),
+        }
     }
 
     /// Names of all keys, as `section.key`, in order of the alphabet.

@@ -295,6 +295,10 @@ impl Engine {
     /// [`Error::DocumentsTooLong`]; when nothing has been ingested, the model or the data folder cannot be used, or the caller stopped
     /// it.
     pub fn pin(&self, filter: &Filter, cancel: &CancelToken) -> Result<PinReport, Error> {
+        if !self.config().remote.url.is_empty() {
+            let problem = "what a model of another server has read is kept there, if at all; nothing can be pinned";
+            return Err(Error::Config { key: "remote.url".into(), problem: problem.into() });
+        }
         let (index, generator) = (self.known_index()?, self.generator()?);
         self.changing(&index, || pin(&index, filter, self.config(), &*generator, cancel))
     }
@@ -533,7 +537,7 @@ impl Engine {
             // While the model is being loaded, there was no prompt.
             prompt_hit_rate: self.inner.generator.try_lock().ok().and_then(|it| it.as_ref()?.prompt_hit_rate()),
             embedding_model: Some(self.config().models.embedder.clone()),
-            generation_model: Some(self.config().models.generator.clone()),
+            generation_model: Some(self.config().generator_name()),
             ..Status::default()
         };
         let Some(index) = self.index()? else { return Ok(status) };

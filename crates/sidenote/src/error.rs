@@ -111,6 +111,8 @@ pub enum ErrorKind {
     MissingModel,
     /// A model file that cannot be used.
     DamagedModel,
+    /// The server with the language model.
+    Endpoint,
     /// The program was built for a CPU with more features.
     UnsupportedCpu,
     /// The data folder is damaged.
@@ -143,6 +145,7 @@ impl ErrorKind {
             Self::Usage => "usage",
             Self::MissingModel => "missing_model",
             Self::DamagedModel => "damaged_model",
+            Self::Endpoint => "endpoint",
             Self::UnsupportedCpu => "unsupported_cpu",
             Self::DamagedData => "damaged_data",
             Self::NewerVersion => "newer_version",
@@ -279,6 +282,7 @@ fn model_kind(error: &ModelError) -> ErrorKind {
             ErrorKind::DamagedModel
         }
         ModelError::PromptTooLong { .. } => ErrorKind::QuestionTooLong,
+        ModelError::Endpoint { .. } => ErrorKind::Endpoint,
         ModelError::CpuFeature { .. } => ErrorKind::UnsupportedCpu,
         ModelError::Io(_) => ErrorKind::Io,
         ModelError::Cancelled { .. } => ErrorKind::Interrupted,

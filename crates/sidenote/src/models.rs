@@ -93,7 +93,11 @@ pub(crate) fn states_folder(config: &Config) -> PathBuf {
     config.paths.data.join("states")
 }
 
+/// The language model: the configured one of this machine, or of a server.
 pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Error> {
+    if !config.remote.url.is_empty() {
+        return remote_generator(config);
+    }
     check(config, &config.models.generator)?;
     let mut path = located(config, &config.models.generator);
     if path.is_dir() || !is_path(&config.models.generator) {
@@ -113,6 +117,40 @@ pub(crate) fn load_generator(config: &Config) -> Result<Arc<dyn Generator>, Erro
         ..LlamaOptions::default()
     };
     Ok(Arc::new(LlamaGenerator::load(&path, &options)?))
+}
+
+#[cfg(feature = "remote")]
+fn remote_generator(config: &Config) -> Result<Arc<dyn Generator>, Error> {
+    let settings = &config.remote;
+    let key = match settings.key_file.as_str() {
+        "" => None,
+        file => {
+            let bad = |problem: String| Error::Config { key: "remote.key_file".into(), problem };
+            let text = fs_err::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+            let line = text.lines().next().unwrap_or_default().trim();
+            if line.is_empty() || !line.chars().all(|character| character.is_ascii_graphic()) {
+                return Err(bad(format!(
+                    "the first line of `{file}` is no key: it is empty or has spaces or signs beyond ASCII"
+                )));
+            }
+            Some(line.to_owned())
+        }
+    };
+    let options = sidenote_model::RemoteOptions {
+        url: settings.url.clone(),
+        model: settings.model.clone(),
+        key,
+        context_tokens: config.llm.context_tokens,
+        allow_unencrypted: settings.allow_unencrypted,
+    };
+    Ok(Arc::new(sidenote_model::RemoteGenerator::new(options)?))
+}
+
+#[cfg(not(feature = "remote"))]
+fn remote_generator(_: &Config) -> Result<Arc<dyn Generator>, Error> {
+    let problem = "this program was built without what speaks to a server; \
+        `cargo build --release --features remote` builds one that can, an empty value means the model of this machine";
+    Err(Error::Config { key: "remote.url".into(), problem: problem.into() })
 }
 
 /// Which model an embedder is, as the index knows it.

@@ -28,7 +28,8 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
         (_, true) => Shows::Settled,
         (false, false) => Shows::Drafts,
     };
-    let answer = answered(session, &session.engine()?, &request, shows)?;
+    let engine = if args.extract { session.engine() } else { session.engine_that_answers() }?;
+    let answer = answered(session, &engine, &request, shows)?;
     if !args.stream {
         // What is explained has the details of `-v` too.
         let brief = Output { verbose: 0, ..output.clone() };

@@ -84,7 +84,7 @@ struct Talk<'a> {
 impl<'a> Talk<'a> {
     /// A new conversation, or the one that is to be gone on with.
     fn begin(session: &'a Session, args: &'a ChatArgs) -> anyhow::Result<Self> {
-        let mut talk = Talk { session, args, engine: session.engine()?, chat: Chat::default() };
+        let mut talk = Talk { session, args, engine: session.engine_that_answers()?, chat: Chat::default() };
         talk.chat = match args.resume {
             None => talk.another(),
             Some(asked) => talk.resumed(asked)?,

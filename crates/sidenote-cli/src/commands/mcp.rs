@@ -28,7 +28,7 @@ pub(crate) fn run(session: &Session) -> anyhow::Result<Exit> {
         );
     }
     let (input, output) = streams()?;
-    let server = Server::without_socket(session.engine()?, session.collection.clone());
+    let server = Server::without_socket(session.engine_that_answers()?, session.collection.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let stop = async {
         while !session.cancel.is_cancelled() {

@@ -43,7 +43,7 @@ async fn serve(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
             .hint("another program has the port, perhaps another `sidenote serve`; `--port` names another")
     })?;
     let address = listener.local_addr()?;
-    let engine = session.engine()?;
+    let engine = session.engine_that_answers()?;
     let (token, token_file) = token(&engine)?;
     let server = Server::new(engine, address, token, session.collection.clone());
     announce(session, &address, server.page_link()?, &token_file)?;

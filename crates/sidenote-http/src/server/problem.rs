@@ -102,8 +102,12 @@ impl From<sidenote::Error> for Refusal {
         let kind = error.kind();
         let status = status_of(kind);
         if status.is_server_error() && kind != ErrorKind::Interrupted {
-            // The message may name a file; what a document says is in none.
-            tracing::error!(kind = kind.as_str(), %error, cause = ?std::error::Error::source(&error), "request failed");
+            // The message may name a file; what a document says is in none but those of another server, which may repeat what
+            // they were sent.
+            let error = (kind != ErrorKind::Endpoint).then_some(&error);
+            let message = error.map(ToString::to_string).unwrap_or_default();
+            let cause = error.and_then(std::error::Error::source);
+            tracing::error!(kind = kind.as_str(), message, ?cause, "request failed");
         }
         let retry_after = matches!(kind, ErrorKind::Locked | ErrorKind::Interrupted).then_some(5);
         Self { status, kind: kind.as_str(), detail: error.to_string(), hint: error.hint(), field: None, retry_after }
@@ -124,6 +128,7 @@ fn status_of(kind: ErrorKind) -> StatusCode {
         ErrorKind::NothingIngested => StatusCode::NOT_FOUND,
         ErrorKind::Locked | ErrorKind::ModelMismatch => StatusCode::CONFLICT,
         ErrorKind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+        ErrorKind::Endpoint => StatusCode::BAD_GATEWAY,
         ErrorKind::Interrupted | ErrorKind::MissingModel | ErrorKind::DamagedModel | ErrorKind::UnsupportedCpu => {
             StatusCode::SERVICE_UNAVAILABLE
         }
