@@ -27,6 +27,8 @@ pub(super) fn check_answer(answer: &Value) {
     let notes: BTreeSet<u64> =
         answer["citations"].as_array().unwrap().iter().map(|note| note["n"].as_u64().unwrap()).collect();
     for sentence in answer["sentences"].as_array().unwrap() {
+        let text = sentence["text"].as_str().unwrap();
+        assert!(sentence["short"].as_str().is_none_or(|short| !short.is_empty() && text.contains(short)), "{answer:#}");
         for n in sentence["citations"].as_array().unwrap() {
             assert!(notes.contains(&n.as_u64().unwrap()), "{answer:#}");
         }
@@ -186,6 +188,31 @@ fn a_pipe_gets_settled_text_and_notes_without_escape_sequences() {
             assert!(run.stdout.contains("\nClosest:\n  docs/"), "{run:?}");
         }
     }
+}
+
+#[test]
+fn the_words_that_answer_are_shown_alone_on_request() {
+    let Some(mut sandbox) = handbook() else { return };
+    sandbox.set("SIDENOTE_ANSWER_MIN_CONFIDENCE", "0");
+    let mut shorter = 0;
+    for question in QUESTIONS {
+        let answer = sandbox.json(["ask", question]).1;
+        check_answer(&answer);
+        let sentences = answer["sentences"].as_array().unwrap();
+        let shown: Vec<String> = sentences
+            .iter()
+            .map(|sentence| {
+                let words = sentence["short"].as_str().or(sentence["text"].as_str()).unwrap();
+                format!("{words} [{}]", sentence["citations"][0])
+            })
+            .collect();
+        shorter += sentences.iter().filter(|sentence| sentence["short"].is_string()).count();
+        let run = sandbox.run(["ask", question, "--short"]);
+        assert_eq!(run.stdout.lines().next().unwrap(), shown.join("; "), "{run:?}");
+    }
+    assert!(shorter > 0, "not one sentence has a short form");
+    sandbox.set("SIDENOTE_ANSWER_SHORT", "false");
+    assert!(sandbox.json(["ask", QUESTIONS[0]]).1["sentences"][0]["short"].is_null());
 }
 
 #[test]

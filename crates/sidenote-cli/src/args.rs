@@ -213,6 +213,10 @@ pub(crate) struct AskArgs {
     #[arg(long)]
     pub(crate) extract: bool,
 
+    /// Print only those words of the checked sentences that answer the question; the notes have the sentences
+    #[arg(long, conflicts_with_all = ["stream", "extract"])]
+    pub(crate) short: bool,
+
     /// Have the language model read the documents whole, in place of what of them speaks of the question; for a few short ones
     #[arg(long, conflicts_with = "extract")]
     pub(crate) whole: bool,

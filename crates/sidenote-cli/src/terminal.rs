@@ -5,7 +5,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use console::{Term, measure_text_width};
+use console::{Term, measure_text_width, strip_ansi_codes};
 
 /// White space folded to single spaces; control characters and characters that change the direction of text, or hide in
 /// it, made visible.
@@ -85,6 +85,21 @@ impl Terminal {
         self.styled("36", text)
     }
 
+    /// `text` as one line, in which the words of `short` stand out.
+    pub(crate) fn emphasised(self, text: &str, short: Option<&str>) -> String {
+        let line = one_line(text);
+        let short = short.map(one_line).filter(|short| !short.is_empty());
+        let Some((before, short, after)) = short.and_then(|short| {
+            let at = line.find(&short)?;
+            Some((&line[..at], &line[at..at + short.len()], &line[at + short.len()..]))
+        }) else {
+            return line;
+        };
+        // Word by word, so that lines can be broken between them.
+        let words: Vec<String> = short.split(' ').map(|word| self.bold(word)).collect();
+        format!("{before}{}{after}", words.join(" "))
+    }
+
     /// `text`, one line already, wrapped and indented by `indent` columns.
     pub(crate) fn indented(self, text: &str, indent: usize) -> String {
         let margin = " ".repeat(indent);
@@ -112,7 +127,15 @@ pub(crate) fn wrap(text: &str, column: usize, width: usize) -> Vec<String> {
             lines.push(String::new());
             used = 0;
         }
-        for character in word.chars() {
+        if word_width <= width {
+            if let Some(line) = lines.last_mut() {
+                line.push_str(word);
+            }
+            used += word_width;
+            continue;
+        }
+        // No style survives where a word is longer than a line.
+        for character in strip_ansi_codes(word).chars() {
             let character_width = measure_text_width(character.encode_utf8(&mut [0; 4]));
             if used > 0 && used + character_width > width {
                 lines.push(String::new());
@@ -142,6 +165,11 @@ impl<W: Write> Draft<W> {
         Self { out, terminal, draft: String::new(), drawn_rows: 0, column: 0 }
     }
 
+    /// Where it is drawn.
+    pub(crate) fn terminal(&self) -> Terminal {
+        self.terminal
+    }
+
     /// More draft.
     pub(crate) fn extend(&mut self, text: &str) -> io::Result<()> {
         self.draft.push_str(text);
@@ -149,11 +177,10 @@ impl<W: Write> Draft<W> {
         self.redraw(erase)
     }
 
-    /// `sentence` takes the place of the draft; `marks`, its note numbers, follow.
-    pub(crate) fn settle(&mut self, sentence: &str, marks: &str) -> io::Result<()> {
+    /// `sentence`, one line with its note numbers, takes the place of the draft.
+    pub(crate) fn settle(&mut self, sentence: &str) -> io::Result<()> {
         let mut drawing = self.erase();
-        let settled = format!("{} {marks}", one_line(sentence));
-        let lines = wrap(&settled, self.column, self.terminal.width);
+        let lines = wrap(sentence, self.column, self.terminal.width);
         let last = lines.last().map_or(0, |line| measure_text_width(line));
         self.column = if lines.len() == 1 { self.column + last } else { last };
         drawing.push_str(&lines.join("\n"));
@@ -232,6 +259,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_words_that_answer_stand_out_and_lines_break_between_them() {
+        let terminal = Terminal { is_terminal: true, colors: true, width: 20, height: 20 };
+        let text = terminal.emphasised("It ends on\n31 March 2027, at noon.", Some("31 March\u{1b} 2027"));
+        assert_eq!(text, "It ends on 31 March 2027, at noon.", "what is not there to the letter is not looked for");
+        let text = terminal.emphasised("It ends on\n31 March 2027, at noon.", Some("31 March 2027"));
+        let bold = |word: &str| format!("\u{1b}[1m{word}\u{1b}[0m");
+        assert_eq!(text, format!("It ends on {} {} {}, at noon.", bold("31"), bold("March"), bold("2027")));
+        let lines = wrap(&text, 0, 14);
+        assert_eq!(
+            lines,
+            [
+                format!("It ends on {}", bold("31")),
+                format!("{} {},", bold("March"), bold("2027")),
+                "at noon.".to_owned()
+            ]
+        );
+        let narrow = wrap(&bold("supercalifragilistic"), 0, 10);
+        assert_eq!(narrow, ["supercalif", "ragilistic"]);
+        let plain = Terminal { colors: false, ..terminal };
+        assert_eq!(plain.emphasised("It ends on 31 March.", Some("31 March")), "It ends on 31 March.");
+    }
+
     /// A terminal of one page that knows what `Draft` sends.
     fn shown(bytes: &[u8]) -> Vec<String> {
         let text = std::str::from_utf8(bytes).unwrap();
@@ -292,13 +342,13 @@ mod tests {
         for piece in ["The head of fin", "ance appro", "ves travel expenses."] {
             draft.extend(piece).unwrap();
         }
-        draft.settle("The head of finance approves travel expenses.", "[1]").unwrap();
+        draft.settle("The head of finance approves travel expenses. [1]").unwrap();
         for piece in [" The moon is", " made of old green cheese and \u{1b}[2J"] {
             draft.extend(piece).unwrap();
         }
         draft.retract().unwrap();
         draft.extend(" Above 500 euro").unwrap();
-        draft.settle("Above 500 euros the board does.", "[2]").unwrap();
+        draft.settle("Above 500 euros the board does. [2]").unwrap();
         draft.finish().unwrap();
         assert_eq!(
             shown(&bytes),
@@ -312,7 +362,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut draft = Draft::new(&mut bytes, terminal);
         draft.extend(&"word ".repeat(60)).unwrap();
-        draft.settle("Short.", "").unwrap();
+        draft.settle("Short.").unwrap();
         draft.finish().unwrap();
         assert_eq!(shown(&bytes), ["Short.", ""]);
     }

@@ -638,10 +638,16 @@ function settle(turn, sentence, citations) {
   }
   turn.sentences.push(sentence);
   turn.settledText.append(make("span", { className: sentence.supported ? "settled" : "settled unsupported" },
-    sentence.text,
+    ...emphasised(sentence),
     ...sentence.citations.map((n) => reference(turn, n)),
     sentence.supported ? null : make("span", { className: "badge" }, "no note")), " ");
   showNotes(turn);
+}
+
+/** The words of a sentence, with those that answer the question standing out. */
+function emphasised({ text, short }) {
+  const at = short ? text.indexOf(short) : -1;
+  return at < 0 ? [text] : [text.slice(0, at), make("strong", {}, short), text.slice(at + short.length)];
 }
 
 function reference(turn, n) {

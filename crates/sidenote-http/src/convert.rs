@@ -115,7 +115,12 @@ impl From<&sidenote::ChatSummary> for wire::ChatSummary {
 
 impl From<&sidenote::AnswerSentence> for wire::Sentence {
     fn from(sentence: &sidenote::AnswerSentence) -> Self {
-        Self { text: sentence.text.clone(), citations: sentence.citations.clone(), supported: sentence.supported }
+        Self {
+            text: sentence.text.clone(),
+            short: sentence.short.clone(),
+            citations: sentence.citations.clone(),
+            supported: sentence.supported,
+        }
     }
 }
 

@@ -19,8 +19,8 @@ pub use wire::{
     ChatsDeleted, Check, Citation, CollectionStatus, CompactReport, Completions, ConfigReport, ConfigSetting,
     DoctorReport, Document, DocumentList, DocumentPage, DocumentText, ErrorBody, ErrorReport, EvalAnswerMillis,
     EvalAnswerable, EvalAnswersReport, EvalComparison, EvalQuery, EvalReport, EvalRisk, EvalScores, EvalSetReport,
-    EvalUnanswerable, ExportReport, ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit, IngestBody,
-    IngestReport, Job, JobList, JobState, KeptAnswer, KvStatus, LeftOut, ModelFile, ModelList, ModelRow, ModelsStatus,
-    PageLink, PinReport, Problem, RemoveReport, SearchBody, SearchMillis, SearchReport, Sentence, Serving, SessionBody,
-    Span, Status, TurnBody,
+    EvalShort, EvalUnanswerable, ExportReport, ExportedChunk, ExportedDocument, FailedFile, FilterBody, Health, Hit,
+    IngestBody, IngestReport, Job, JobList, JobState, KeptAnswer, KvStatus, LeftOut, ModelFile, ModelList, ModelRow,
+    ModelsStatus, PageLink, PinReport, Problem, RemoveReport, SearchBody, SearchMillis, SearchReport, Sentence,
+    Serving, SessionBody, Span, Status, TurnBody,
 };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use chats::{Chat, ChatList, ChatSummary, ChatTurn, ChatsDeleted, KeptAnswer};
 pub use eval::{
     EvalAnswerMillis, EvalAnswerable, EvalAnswersReport, EvalComparison, EvalQuery, EvalReport, EvalRisk, EvalScores,
-    EvalSetReport, EvalUnanswerable,
+    EvalSetReport, EvalShort, EvalUnanswerable,
 };
 pub use http::{
     AskBody, DocumentPage, DocumentText, FilterBody, Health, IngestBody, Job, JobList, JobState, PageLink, Problem,
@@ -110,6 +110,8 @@ pub struct Citation {
 pub struct Sentence {
     /// Its words.
     pub text: String,
+    /// Those of its words that answer the question; `null` where it is short itself, or where they are not known.
+    pub short: Option<String>,
     /// Numbers of the notes it rests on.
     pub citations: Vec<u32>,
     /// Whether a note was found to carry it.

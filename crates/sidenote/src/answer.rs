@@ -108,6 +108,9 @@ pub enum AskEvent<'a> {
 pub struct AnswerSentence {
     /// Without note numbers.
     pub text: String,
+    /// Those of its words that answer the question, as they stand in it; `None` where it is short itself, where the language model
+    /// did not keep to its words, or where none was asked.
+    pub short: Option<String>,
     /// Numbers of its notes.
     pub citations: Vec<u32>,
     /// Whether its notes carry it. Always so in an answer that is shown.
@@ -119,6 +122,11 @@ impl AnswerSentence {
     pub fn with_notes(&self) -> String {
         let notes: String = self.citations.iter().map(|n| format!("[{n}]")).collect();
         format!("{} {notes}", self.text)
+    }
+
+    /// Its short form, or all of it where it has none.
+    pub fn in_short(&self) -> &str {
+        self.short.as_deref().unwrap_or(&self.text)
     }
 }
 
@@ -197,6 +205,11 @@ impl Answer {
     /// What the model wrote, unchecked, a line for each of its drafts and sentences; nothing in it looks like a note.
     pub fn written(&self) -> String {
         without_labels(&self.draft)
+    }
+
+    /// The short forms of its sentences, without notes; empty when not answered.
+    pub fn in_short(&self) -> String {
+        self.sentences.iter().map(AnswerSentence::in_short).collect::<Vec<_>>().join("; ")
     }
 
     /// Takes out what rests on documents that are gone.

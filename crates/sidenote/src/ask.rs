@@ -25,6 +25,7 @@ use crate::{
     prompt,
     question::{Question, closest, sum},
     retrieve::{Hit, milliseconds},
+    short::short_form,
     verdict::{Claim, Judge},
 };
 
@@ -113,7 +114,7 @@ impl Asking<'_> {
             return Ok(outcome);
         }
         let closest = closest(&reading.hits, &reading.sentences);
-        if self.is_sure(&reading) && self.settle(answer, &reading.hits, reading.claims, on_event)? {
+        if self.is_sure(&reading) && self.settle(&part.question, answer, &reading.hits, reading.claims, on_event)? {
             return Ok(Outcome { confidence, signals, missing: None });
         }
         for sentence in &reading.drafted {
@@ -336,9 +337,10 @@ impl Asking<'_> {
             .collect()
     }
 
-    /// Settles the claims whose quotes can be cut; whether there was one.
+    /// Settles the claims that answer `question` and whose quotes can be cut; whether there was one.
     pub(crate) fn settle(
         &self,
+        question: &str,
         answer: &mut Answer,
         hits: &[Hit],
         claims: Vec<Claim>,
@@ -347,7 +349,12 @@ impl Asking<'_> {
         let mut settled_one = false;
         for Claim { sentence, support, .. } in claims {
             let place = (&hits[support.hit], support.span);
-            if self.question.settle(answer, sentence.text.clone(), place, on_event)? {
+            let short = match self.question.config.answer.short {
+                true => short_form(&sentence.text, question, self.generator, self.question.cancel)?,
+                false => None,
+            };
+            self.question.stop_if_cancelled()?;
+            if self.question.settle(answer, (sentence.text.clone(), short), place, on_event)? {
                 settled_one = true;
             } else {
                 on_event(AskEvent::Retract(&sentence.text));
@@ -490,6 +497,30 @@ pub(crate) mod tests {
         assert_eq!(answer.citations[0].heading[0], "Handbook");
         assert_eq!(events.last().unwrap(), "final");
         assert!(events.contains(&format!("sentence {statement}")), "{events:?}");
+    }
+
+    #[test]
+    fn a_sentence_has_its_short_form_in_its_own_words() {
+        const SCRIPT: &[(&str, &str)] = &[
+            ("Text: The finance", "The Finance Director"),
+            ("Question:", "The director of finance approves them. [1]"),
+        ];
+        for (short, expected) in [
+            (true, "The finance director"),
+            (false, "The finance director approves travel expenses. They are paid within a week."),
+        ] {
+            let configure = |config: &mut Config| {
+                config.answer.min_confidence = 0.0;
+                config.answer.short = short;
+            };
+            let (answer, _) = ask_of(&[("handbook.md", HANDBOOK)], configure, "Who approves travel expenses?", SCRIPT);
+            assert_eq!(
+                (answer.in_short().as_str(), answer.sentences[0].short.is_some()),
+                (expected, short),
+                "{answer:?}"
+            );
+            assert!(answer.answer.starts_with("The finance director approves travel expenses."), "{answer:?}");
+        }
     }
 
     #[test]

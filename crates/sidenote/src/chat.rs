@@ -120,6 +120,8 @@ struct StoredAnswer {
 #[derive(Serialize, Deserialize)]
 struct StoredSentence {
     text: String,
+    #[serde(default)]
+    short: Option<String>,
     notes: Vec<u32>,
 }
 
@@ -170,7 +172,11 @@ pub(crate) fn keep(index: &Index, chat: &Chat, answer: &Answer) -> Result<Option
         sentences: answer
             .sentences
             .iter()
-            .map(|sentence| StoredSentence { text: sentence.text.clone(), notes: sentence.citations.clone() })
+            .map(|sentence| StoredSentence {
+                text: sentence.text.clone(),
+                short: sentence.short.clone(),
+                notes: sentence.citations.clone(),
+            })
             .collect(),
         notes: answer.citations.iter().map(StoredNote::from).collect(),
         model: answer.model.clone(),
@@ -218,8 +224,12 @@ impl StoredAnswer {
             }
             citations.push(note.of(document.into()));
         }
-        let sentence =
-            |kept: StoredSentence| AnswerSentence { text: kept.text, citations: kept.notes, supported: true };
+        let sentence = |kept: StoredSentence| AnswerSentence {
+            text: kept.text,
+            short: kept.short,
+            citations: kept.notes,
+            supported: true,
+        };
         Ok(Some(KeptAnswer {
             standalone: self.standalone,
             answered: self.answered,

@@ -343,6 +343,9 @@ pub struct Answering {
     /// Whether a question without a sure answer is put in the other languages of the documents too. Takes as long as a question for
     /// each, two at the most.
     pub other_languages: bool,
+    /// Whether each sentence of an answer also has its short form: those of its words that answer the question. Takes about half a
+    /// second a sentence.
+    pub short: bool,
     /// Most tokens of an answer, 8 to 4,096.
     pub max_tokens: usize,
     /// Confidence under which the answer is "the documents do not say", 0 to 1.
@@ -365,6 +368,7 @@ impl Default for Answering {
             parts: true,
             steps: true,
             other_languages: true,
+            short: true,
             max_tokens: 160,
             min_confidence: 0.25,
             temperature: 0.0,

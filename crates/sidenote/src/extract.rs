@@ -56,7 +56,7 @@ pub(crate) fn extract(question: &Question<'_>, on_event: &mut dyn FnMut(AskEvent
             let hit = &hits[sentence.hit];
             let text = shown(span.slice(&hit.text).unwrap_or_default());
             let stored = Span::new(hit.span.start + span.start, hit.span.start + span.end);
-            question.settle(&mut answer, text, (hit, stored), on_event)?;
+            question.settle(&mut answer, (text, None), (hit, stored), on_event)?;
         }
     }
     if answer.sentences.is_empty() {

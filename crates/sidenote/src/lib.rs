@@ -64,6 +64,7 @@ mod repeats;
 mod rerank;
 mod retrieve;
 mod retry;
+mod short;
 mod statement;
 mod steps;
 mod terms;

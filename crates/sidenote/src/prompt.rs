@@ -33,6 +33,10 @@ const FOLLOW_UP_EXAMPLES: &str = include_str!("prompts/follow_up_examples.txt");
 /// The instruction for putting a question in another language.
 const TRANSLATE_SYSTEM: &str = include_str!("prompts/translate_system.txt");
 
+/// The instruction for the short form of a statement. An example is a text, its question, and the words of the text that answer it.
+const SHORT_SYSTEM: &str = include_str!("prompts/short_system.txt");
+const SHORT_EXAMPLES: &str = include_str!("prompts/short_examples.txt");
+
 /// The two replies that are weighed against each other.
 pub(crate) const VERDICTS: [&str; 2] = ["Yes", "No"];
 
@@ -89,6 +93,13 @@ pub(crate) fn steps_messages(question: &str) -> Vec<ChatMessage> {
 pub(crate) fn follow_up_messages(turns: &[String], question: &str) -> Vec<ChatMessage> {
     let conversation = format!("{}\n{}", turns.join("\n"), question.trim());
     after_examples(FOLLOW_UP_SYSTEM, FOLLOW_UP_EXAMPLES, all_but_the_last_line, &conversation)
+}
+
+/// The messages that ask for the words of `text` that answer a question. The examples are of other trades than any document is likely
+/// to be.
+pub(crate) fn short_messages(text: &str, question: &str) -> Vec<ChatMessage> {
+    let asked = format!("Text: {text}\nQuestion: {}", question.trim());
+    after_examples(SHORT_SYSTEM, SHORT_EXAMPLES, all_but_the_last_line, &asked)
 }
 
 /// The messages that ask for a question in another language.

@@ -121,20 +121,20 @@ impl Question<'_> {
         }
     }
 
-    /// Settles a sentence with the note to what carries it; whether the quote could be cut.
+    /// Settles a sentence, and its short form, with the note to what carries it; whether the quote could be cut.
     pub(crate) fn settle(
         &self,
         answer: &mut Answer,
-        text: String,
+        (text, short): (String, Option<String>),
         (hit, span): (&Hit, Span),
         on_event: &mut dyn FnMut(AskEvent<'_>),
     ) -> Result<bool, Error> {
         let Some(note) = self.note(answer, hit, span)? else { return Ok(false) };
-        let settled = AnswerSentence { text, citations: vec![note], supported: true };
-        if answer.sentences.contains(&settled) {
+        if answer.sentences.iter().any(|known| known.text == text && known.citations == [note]) {
             // One sentence answers two parts.
             return Ok(true);
         }
+        let settled = AnswerSentence { text, short, citations: vec![note], supported: true };
         let notes: Vec<Citation> = answer.citations.iter().filter(|citation| citation.n == note).cloned().collect();
         answer.timings.first_sentence.get_or_insert_with(|| milliseconds(self.asked));
         on_event(AskEvent::Sentence { sentence: &settled, citations: &notes });

@@ -74,7 +74,8 @@ impl Asking<'_> {
         let name = steps::name_in(&source, &claim.sentence.text, &steps.first, self.generator, self.question.cancel)?;
         self.question.stop_if_cancelled()?;
         let Some(name) = name else { return Ok(None) };
-        let mut second = self.read(&Part::whole(&steps.second(&name)), answer, on_event)?;
+        let asked = steps.second(&name);
+        let mut second = self.read(&Part::whole(&asked), answer, on_event)?;
         let Some((claim, signals)) = surest(&second.claims).zip(second.signals.as_mut()) else { return Ok(None) };
         let place = &second.hits[claim.support.hit];
         // The name that was found is known to be known; what else the question names must be known by itself.
@@ -89,8 +90,8 @@ impl Asking<'_> {
         }
         let weaker = if second.confidence < first.confidence { &second } else { &first };
         let outcome = Outcome { confidence: weaker.confidence, signals: weaker.signals, missing: None };
-        let settled = self.settle(answer, &first.hits, first.claims, on_event)?
-            && self.settle(answer, &second.hits, second.claims, on_event)?;
+        let settled = self.settle(&steps.first, answer, &first.hits, first.claims, on_event)?
+            && self.settle(&asked, answer, &second.hits, second.claims, on_event)?;
         Ok(settled.then_some(outcome))
     }
 
@@ -110,7 +111,7 @@ impl Asking<'_> {
         let query = format!("{translated} {}", part.question);
         let filter = Filter { languages: vec![language.to_owned()], ..self.question.request.filter.clone() };
         let reading = self.read_found(part, &query, filter, answer, on_event)?;
-        if !self.is_sure(&reading) || !self.settle(answer, &reading.hits, reading.claims, on_event)? {
+        if !self.is_sure(&reading) || !self.settle(&part.question, answer, &reading.hits, reading.claims, on_event)? {
             return Ok(None);
         }
         Ok(Some(Outcome { confidence: reading.confidence, signals: reading.signals, missing: None }))

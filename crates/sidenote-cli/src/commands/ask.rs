@@ -11,7 +11,7 @@ use crate::{
     exit::Exit,
     output::Output,
     progress::{Progress, Talk},
-    terminal::{Draft, one_line},
+    terminal::{Draft, Terminal, one_line},
 };
 
 /// Asks a question.
@@ -23,9 +23,9 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
     request.seed = args.seed;
     request.whole = args.whole;
     request.mode = args.extract.then_some(AnswerMode::Extract);
-    let shows = match (args.stream, args.settled) {
+    let shows = match (args.stream, args.settled || args.short) {
         (true, _) => Shows::Events,
-        (_, true) => Shows::Settled,
+        (_, true) => Shows::Settled { short: args.short },
         (false, false) => Shows::Drafts,
     };
     let engine = if args.extract { session.engine() } else { session.engine_that_answers() }?;
@@ -47,8 +47,8 @@ pub(crate) fn run(session: &Session, args: &AskArgs) -> anyhow::Result<Exit> {
 pub(super) enum Shows {
     /// Drafts, settled in place; where nobody looks on, checked sentences. Nothing under `--json`.
     Drafts,
-    /// Checked sentences. Nothing under `--json`.
-    Settled,
+    /// Checked sentences, or their short forms. Nothing under `--json`.
+    Settled { short: bool },
     /// One JSON event a line.
     Events,
 }
@@ -102,17 +102,18 @@ enum Shown {
     Events,
     /// Drafts, settled in place.
     Drafts(Draft<io::Stdout>),
-    /// Checked sentences only. Whether one stands there already.
-    Settled(bool),
+    /// Checked sentences only, or their short forms. Whether one stands there already.
+    Settled { terminal: Terminal, short: bool, begun: bool },
 }
 
 impl Listener {
     fn new(output: &Output, shows: Shows) -> Self {
         let shown = match shows {
             Shows::Events => Shown::Events,
-            Shows::Drafts | Shows::Settled if output.json => Shown::Nothing,
+            Shows::Drafts | Shows::Settled { .. } if output.json => Shown::Nothing,
             Shows::Drafts if output.terminal.is_terminal => Shown::Drafts(Draft::new(io::stdout(), output.terminal)),
-            Shows::Drafts | Shows::Settled => Shown::Settled(false),
+            Shows::Drafts => Shown::Settled { terminal: output.terminal, short: false, begun: false },
+            Shows::Settled { short } => Shown::Settled { terminal: output.terminal, short, begun: false },
         };
         let doing = (output.talk == Talk::Bar).then(|| Progress::new(Talk::Bar));
         Self { shown, doing, failed: None }
@@ -139,7 +140,8 @@ impl Listener {
         }
         // A draft on the terminal takes the place of the spinner; where no draft shows, the spinner stays until a
         // sentence does.
-        if !matches!((event, &self.shown), (AskEvent::Token(_), Shown::Settled(_) | Shown::Nothing | Shown::Events)) {
+        if !matches!((event, &self.shown), (AskEvent::Token(_), Shown::Settled { .. } | Shown::Nothing | Shown::Events))
+        {
             self.doing = None;
         }
         if let Err(error) = self.show(event) {
@@ -159,15 +161,27 @@ impl Listener {
             }
             Shown::Drafts(draft) => match event {
                 AskEvent::Token(text) => draft.extend(text),
-                AskEvent::Sentence { sentence, .. } => draft.settle(&sentence.text, &marks(&sentence.citations)),
+                AskEvent::Sentence { sentence, .. } => {
+                    let text = draft.terminal().emphasised(&sentence.text, sentence.short.as_deref());
+                    draft.settle(&format!("{text} {}", marks(&sentence.citations)))
+                }
                 AskEvent::Retract(_) => draft.retract(),
                 AskEvent::Phase(_) | AskEvent::Understood(_) | AskEvent::Final(_) => Ok(()),
             },
-            Shown::Settled(begun) => {
+            Shown::Settled { terminal, short, begun } => {
                 let AskEvent::Sentence { sentence, .. } = event else { return Ok(()) };
-                let space = if std::mem::replace(begun, true) { " " } else { "" };
+                let space = match (std::mem::replace(begun, true), *short) {
+                    (false, _) => "",
+                    (true, false) => " ",
+                    // What is no sentence does not end as one.
+                    (true, true) => "; ",
+                };
+                let text = match short {
+                    true => one_line(sentence.in_short()),
+                    false => terminal.emphasised(&sentence.text, sentence.short.as_deref()),
+                };
                 let mut stdout = io::stdout().lock();
-                write!(stdout, "{space}{} {}", one_line(&sentence.text), marks(&sentence.citations))?;
+                write!(stdout, "{space}{text} {}", marks(&sentence.citations))?;
                 stdout.flush()
             }
         }
@@ -182,8 +196,8 @@ impl Listener {
             Shown::Drafts(draft) => {
                 draft.finish()?;
             }
-            Shown::Settled(true) => writeln!(io::stdout().lock())?,
-            Shown::Settled(false) | Shown::Nothing | Shown::Events => {}
+            Shown::Settled { begun: true, .. } => writeln!(io::stdout().lock())?,
+            Shown::Settled { begun: false, .. } | Shown::Nothing | Shown::Events => {}
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ impl<'a> Talk<'a> {
         let filter = self.session.filter(&self.args.filter);
         let request =
             self.chat.next_request(AskRequest { filter, whole: self.args.whole, ..AskRequest::new(question) });
-        let shows = if self.args.settled { Shows::Settled } else { Shows::Drafts };
+        let shows = if self.args.settled { Shows::Settled { short: false } } else { Shows::Drafts };
         let answer = match ask::answered(self.session, &self.engine, &request, shows) {
             Ok(answer) => answer,
             // The next question may be a shorter one.

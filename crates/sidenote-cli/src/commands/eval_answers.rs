@@ -146,7 +146,7 @@ fn shown(report: &EvalAnswersReport) -> String {
     ];
     if all.questions > 0 {
         lines.push(format!("{} that the documents answer", counted(all.questions, "question")));
-        let f1 = all.f1_of_answered.map_or_else(|| "-".to_owned(), |f1| format!("{f1:.2}"));
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
         for (what, value) in [
             ("answered", percent(Some(all.answered))),
             ("right", percent(all.right)),
@@ -154,11 +154,21 @@ fn shown(report: &EvalAnswersReport) -> String {
             ("relevant documents that it read some of", percent(all.relevant_read)),
             ("right, of the answered", percent(all.right_of_answered)),
             ("exactly the answer, of these", percent(all.exact_of_answered)),
-            ("token F1 of these", f1),
+            ("token F1 of these", number(all.f1_of_answered)),
             ("with a note to the right document, of these", percent(all.with_right_note)),
             ("notes that are to the right document", percent(all.right_notes)),
             ("words of an answer, median", format!("{:.0}", all.words)),
         ] {
+            lines.push(format!("    {what:<44} {value:>8}"));
+        }
+        for (what, value) in all.short.iter().flat_map(|short| {
+            [
+                ("right in short, of the answered", percent(short.right)),
+                ("exactly the answer in short", percent(short.exact)),
+                ("token F1 in short", number(short.f1)),
+                ("words in short, median", format!("{:.0}", short.words)),
+            ]
+        }) {
             lines.push(format!("    {what:<44} {value:>8}"));
         }
     }

@@ -79,6 +79,12 @@ impl From<&sidenote::AnswersReport> for wire::EvalAnswersReport {
                 exact_of_answered: all.exact_of_answered,
                 f1_of_answered: all.f1_of_answered,
                 words: all.words,
+                short: all.short.map(|short| wire::EvalShort {
+                    right: short.right,
+                    exact: short.exact,
+                    f1: short.f1,
+                    words: short.words,
+                }),
                 with_right_note: all.with_right_note,
                 right_notes: all.right_notes,
                 read: all.read,

@@ -107,6 +107,8 @@ pub struct EvalAnswerable {
     pub f1_of_answered: Option<f64>,
     /// Words of an answer that was shown, at the median.
     pub words: f64,
+    /// The short forms of the answered ones; `null` where there are none.
+    pub short: Option<EvalShort>,
     /// Share of the answered ones with a note to a relevant document.
     pub with_right_note: Option<f64>,
     /// Share of the notes that are to a relevant document.
@@ -115,6 +117,20 @@ pub struct EvalAnswerable {
     pub read: Option<f64>,
     /// Share of the relevant documents of which it read something, mean over the questions.
     pub relevant_read: Option<f64>,
+}
+
+/// Means over the short forms of answers, shares 0 to 1; `null` where the set names no answers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct EvalShort {
+    /// Share with an accepted answer in them.
+    pub right: Option<f64>,
+    /// Share that is an accepted answer and nothing else.
+    pub exact: Option<f64>,
+    /// Token F1.
+    pub f1: Option<f64>,
+    /// Words, at the median.
+    pub words: f64,
 }
 
 /// The questions that the documents do not answer.

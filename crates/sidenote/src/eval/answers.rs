@@ -45,6 +45,9 @@ pub struct AnswerScores {
     pub f1: Option<f64>,
     /// Words of what was shown.
     pub words: usize,
+    /// The same of its short form; `None` where nothing was shown, or an earlier version measured.
+    #[serde(default)]
+    pub short: Option<ShortScores>,
     /// Notes of it.
     pub notes: usize,
     /// Notes to a relevant document; `None` where no document was judged.
@@ -71,6 +74,21 @@ pub struct AnswerScores {
     pub signals: Option<Signals>,
 }
 
+/// How good the short form of an answer is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShortScores {
+    /// The short forms of its sentences, [`Answer::in_short`].
+    pub text: String,
+    /// Whether an accepted answer is in it; `None` as of [`AnswerScores::right`].
+    pub right: Option<bool>,
+    /// Whether it is all of it.
+    pub exact: Option<bool>,
+    /// Token F1, 0 to 1.
+    pub f1: Option<f64>,
+    /// Its words.
+    pub words: usize,
+}
+
 impl AnswerScores {
     /// Whether a user is served: an accepted answer is shown, or, where the documents do not say, none. Where the set names no
     /// answer, a note to a relevant document stands for it.
@@ -91,9 +109,8 @@ impl AnswerScores {
     fn of(query: &Query, answer: &Answer, by_path: bool) -> Self {
         let is_phrase = |accepted: &String| judge::words(accepted) <= MAX_PHRASE_WORDS;
         let has_phrases = !query.answers.is_empty() && query.answers.iter().all(|group| group.iter().any(is_phrase));
-        let named = |of: fn(&str, &[Vec<String>]) -> bool| {
-            has_phrases.then(|| answer.answered && of(&answer.answer, &query.answers))
-        };
+        let shown = ShortScores::of(answer.answer.clone(), has_phrases, query);
+        let short = answer.answered.then(|| ShortScores::of(answer.in_short(), has_phrases, query));
         let right_notes = (!query.relevant.is_empty()).then(|| {
             let notes = answer.citations.iter();
             notes.filter(|note| relevant_as(query, &note.document.path, by_path).is_some()).count()
@@ -103,10 +120,11 @@ impl AnswerScores {
             question: query.text.clone(),
             answerable: query.is_answerable,
             answered: answer.answered,
-            right: named(judge::is_right),
-            exact: named(judge::is_exact),
-            f1: (!query.answers.is_empty()).then(|| judge::token_f1(&answer.answer, &query.answers)),
-            words: judge::words(&answer.answer),
+            right: shown.right.map(|right| answer.answered && right),
+            exact: shown.exact.map(|exact| answer.answered && exact),
+            f1: shown.f1,
+            words: shown.words,
+            short,
             notes: answer.citations.len(),
             right_notes,
             confidence: answer.confidence.into(),
@@ -121,6 +139,18 @@ impl AnswerScores {
             quotes: answer.citations.iter().map(|citation| citation.quote.clone()).collect(),
             draft: answer.draft.clone(),
             signals: answer.signals,
+        }
+    }
+}
+
+impl ShortScores {
+    fn of(text: String, has_phrases: bool, query: &Query) -> Self {
+        Self {
+            right: has_phrases.then(|| judge::is_right(&text, &query.answers)),
+            exact: has_phrases.then(|| judge::is_exact(&text, &query.answers)),
+            f1: (!query.answers.is_empty()).then(|| judge::token_f1(&text, &query.answers)),
+            words: judge::words(&text),
+            text,
         }
     }
 }
@@ -162,6 +192,8 @@ pub struct AnswerableScores {
     pub f1_of_answered: Option<f64>,
     /// Words of an answer that was shown, at the median.
     pub words: f64,
+    /// The short forms of the answered ones; `None` where there are none.
+    pub short: Option<ShortMeans>,
     /// Share of the answered ones with a note to a relevant document.
     pub with_right_note: Option<f64>,
     /// Share of the notes that are to a relevant document.
@@ -170,6 +202,34 @@ pub struct AnswerableScores {
     pub read: Option<f64>,
     /// Share of the relevant documents of which it read something, mean over the questions.
     pub relevant_read: Option<f64>,
+}
+
+/// Means over the short forms of answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ShortMeans {
+    /// Share with an accepted answer in them.
+    pub right: Option<f64>,
+    /// Share that is an accepted answer and nothing else.
+    pub exact: Option<f64>,
+    /// Token F1.
+    pub f1: Option<f64>,
+    /// Words, at the median.
+    pub words: f64,
+}
+
+impl ShortMeans {
+    fn of<'a>(forms: impl Iterator<Item = &'a ShortScores> + Clone) -> Option<Self> {
+        let held = |held: fn(&ShortScores) -> Option<bool>| {
+            mean(forms.clone().filter_map(|form| Some(f64::from(u8::from(held(form)?)))).collect())
+        };
+        forms.clone().next()?;
+        Some(Self {
+            right: held(|form| form.right),
+            exact: held(|form| form.exact),
+            f1: mean(forms.clone().filter_map(|form| form.f1).collect()),
+            words: median(forms.map(|form| form.words as f64).collect()),
+        })
+    }
 }
 
 /// What a threshold of confidence would have shown.
@@ -261,6 +321,7 @@ impl AnswerableScores {
             exact_of_answered: share(answered().filter(named), |one| one.exact == Some(true)),
             f1_of_answered: mean(answered().filter_map(|one| one.f1).collect()),
             words: median(answered().map(|one| one.words as f64).collect()),
+            short: ShortMeans::of(answered().filter_map(|one| one.short.as_ref())),
             with_right_note: share(answered().filter(judged), AnswerScores::has_right_note),
             read: share(all().filter(|one| one.read.is_some()), |one| one.read == Some(true)),
             relevant_read: mean(all().filter_map(|one| one.relevant_read).collect()),
@@ -334,7 +395,7 @@ pub(crate) fn measure(
     }
     let least_threshold = f64::from(engine.config().answer.min_confidence);
     let model = match engine.config().answer.mode {
-        AnswerMode::Write => engine.config().models.generator.clone(),
+        AnswerMode::Write => engine.config().generator_name(),
         AnswerMode::Extract => "no language model".to_owned(),
     };
     Ok(AnswersReport::of(set.name, model, questions, least_threshold, request.seed))
@@ -354,6 +415,13 @@ mod tests {
             exact: answerable.then_some(false),
             f1: answerable.then_some(0.5),
             words: 4,
+            short: shown.map(|(_, right)| ShortScores {
+                text: id.to_owned(),
+                right: Some(right),
+                exact: Some(false),
+                f1: Some(if right { 0.8 } else { 0.0 }),
+                words: 2,
+            }),
             notes: usize::from(shown.is_some()),
             right_notes: answerable.then(|| shown.map_or(0, |(_, right)| usize::from(right))),
             confidence: shown.map_or(0.1, |(confidence, _)| confidence),
@@ -387,6 +455,8 @@ mod tests {
         assert_eq!((all.right_of_answered, all.with_right_note, all.right_notes), (Some(0.5), Some(0.5), Some(0.5)));
         assert_eq!((all.f1_of_answered, all.exact_of_answered, all.words), (Some(0.5), Some(0.0), 4.0));
         assert_eq!((all.read, all.relevant_read), (Some(1.0), Some(0.5)));
+        let short = ShortMeans { right: Some(0.5), exact: Some(0.0), f1: Some(0.4), words: 2.0 };
+        assert_eq!(all.short, Some(short));
         assert_eq!((report.good, report.unanswerable, report.refused), (0.4, 2, Some(0.5)));
         assert_eq!((report.first_token_ms, report.total_ms), (3.0, 7.0));
         let at = |threshold: f64| report.curve.iter().find(|point| (point.threshold - threshold).abs() < 1e-9).unwrap();
