@@ -65,11 +65,16 @@ impl Session {
     /// # Errors
     /// As [`Session::engine`].
     pub(crate) fn engine_that_answers(&self) -> Result<Engine, sidenote::Error> {
+        self.say_where_questions_go();
+        self.engine()
+    }
+
+    /// A line, where they leave this program.
+    pub(crate) fn say_where_questions_go(&self) {
         let url = &self.settings.config.remote.url;
-        if !url.is_empty() && !matches!(self.output.talk, Talk::Silent) {
+        if !url.is_empty() && self.output.talk != Talk::Silent {
             say(&one_line(&format!("note: questions and what is found for them are sent to {url} (`remote.url`)")));
         }
-        self.engine()
     }
 
     /// Which documents were asked for.

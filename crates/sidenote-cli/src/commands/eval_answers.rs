@@ -20,6 +20,7 @@ const HOW_TO_KEEP: &str = "`sidenote eval answers SET --keep FILE` writes one";
 /// Measures answers on a set.
 pub(crate) fn run(session: &Session, args: &EvalAnswersArgs) -> anyhow::Result<Exit> {
     let output = &session.output;
+    session.say_where_questions_go();
     let earlier = args.against.as_deref().map(|path| Ok::<_, anyhow::Error>((path, read_kept(path)?.1))).transpose()?;
     let (request, engine) = opened(session, &args.of)?;
     let (mut kept, known) = match args.keep.as_deref() {
