@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | vectors | lexical | chunking | generate | first_token | whole] (default: all). See bench/README.md.
+# Every side-by-side measurement with one command: bench/run.sh [embed | limits | ingest | vectors | lexical | chunking | generate | first_token | whole | load] (default: all). See bench/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -81,7 +81,7 @@ if wants chunking; then
         "$cache/limits/bin/python" bench/chunking.py
     fi
 fi
-if wants generate || wants first_token || wants whole; then
+if wants generate || wants first_token || wants whole || wants load; then
     # Built for this machine's CPU, about 15 minutes on two cores.
     export CMAKE_ARGS="-DGGML_NATIVE=ON"
     environment venv llama-cpp-python "$llama" "--no-binary llama-cpp-python"
@@ -101,4 +101,8 @@ fi
 if wants whole; then
     cargo build --release --locked --workspace --bins >&2
     "$cache/venv/bin/python" bench/whole.py
+fi
+if wants load; then
+    cargo build --release --locked --workspace --bins >&2
+    "$cache/venv/bin/python" bench/load.py
 fi

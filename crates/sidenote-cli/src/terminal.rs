@@ -165,11 +165,6 @@ impl<W: Write> Draft<W> {
         Self { out, terminal, draft: String::new(), drawn_rows: 0, column: 0 }
     }
 
-    /// Where it is drawn.
-    pub(crate) fn terminal(&self) -> Terminal {
-        self.terminal
-    }
-
     /// More draft.
     pub(crate) fn extend(&mut self, text: &str) -> io::Result<()> {
         self.draft.push_str(text);

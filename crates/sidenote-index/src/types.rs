@@ -89,6 +89,13 @@ pub struct Fingerprint {
     pub sha256: [u8; 32],
 }
 
+impl Fingerprint {
+    /// The sha256 as 64 lower-case hex digits.
+    pub fn sha256_hex(&self) -> String {
+        crate::sqlite::rows::hex(&self.sha256)
+    }
+}
+
 /// A document to be stored. `(collection, path, part)` names it.
 #[derive(Clone, Debug)]
 pub struct NewDocument {

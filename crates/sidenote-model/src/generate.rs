@@ -81,6 +81,25 @@ pub struct Prompt {
     pub shared_tokens: usize,
 }
 
+impl Prompt {
+    /// One of which nothing is known to be shared.
+    pub(crate) fn without_cuts(tokens: Vec<TokenId>, text: String) -> Self {
+        Self { tokens, text, cuts: Vec::new(), fixed_tokens: 0, shared_tokens: 0 }
+    }
+
+    /// Whether there is one, and it leaves room for an answer.
+    pub(crate) fn check(&self, context_tokens: usize) -> Result<(), ModelError> {
+        let limit = context_tokens.saturating_sub(1);
+        if self.tokens.len() > limit {
+            return Err(ModelError::PromptTooLong { tokens: self.tokens.len(), limit });
+        }
+        if self.tokens.is_empty() {
+            return Err(ModelError::Request("the prompt is empty".to_owned()));
+        }
+        Ok(())
+    }
+}
+
 /// Has what a prompt shares with others kept on disk too, for the next process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepShared {

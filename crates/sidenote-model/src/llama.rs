@@ -233,13 +233,7 @@ impl LlamaGenerator {
     }
 
     fn check(&self, prompt: &Prompt) -> Result<(), ModelError> {
-        let limit = self.info.context_tokens - 1;
-        if prompt.tokens.len() > limit {
-            return Err(ModelError::PromptTooLong { tokens: prompt.tokens.len(), limit });
-        }
-        if prompt.tokens.is_empty() {
-            return Err(ModelError::Request("the prompt is empty".to_owned()));
-        }
+        prompt.check(self.info.context_tokens)?;
         let known = self.model.n_vocab();
         match prompt.tokens.iter().find(|token| token.0 < 0 || token.0 >= known) {
             Some(token) => Err(ModelError::Request(format!("token {} is not in the vocabulary of {known}", token.0))),

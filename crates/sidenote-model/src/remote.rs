@@ -163,13 +163,7 @@ impl RemoteGenerator {
 
     fn check(&self, prompt: &Prompt) -> Result<RemoteModel, ModelError> {
         let model = self.model()?;
-        let limit = model.context_tokens.saturating_sub(1);
-        if prompt.tokens.len() > limit {
-            return Err(ModelError::PromptTooLong { tokens: prompt.tokens.len(), limit });
-        }
-        if prompt.tokens.is_empty() {
-            return Err(ModelError::Request("the prompt is empty".to_owned()));
-        }
+        prompt.check(model.context_tokens)?;
         Ok(model)
     }
 
@@ -214,13 +208,7 @@ impl Generator for RemoteGenerator {
             messages.iter().map(|message| estimated_tokens(&message.content) + TOKENS_AROUND_A_MESSAGE).sum();
         let messages: Vec<Value> =
             messages.iter().map(|message| json!({ "role": message.role.name(), "content": message.content })).collect();
-        Ok(Prompt {
-            tokens: vec![TokenId(0); count],
-            text: Value::Array(messages).to_string(),
-            cuts: Vec::new(),
-            fixed_tokens: 0,
-            shared_tokens: 0,
-        })
+        Ok(Prompt::without_cuts(vec![TokenId(0); count], Value::Array(messages).to_string()))
     }
 
     /// A request that is cancelled ends at once here; the server hears of it with its next token.

@@ -52,17 +52,6 @@ impl ScriptedGenerator {
         self.context_tokens = context_tokens;
         self
     }
-
-    fn check(&self, prompt: &Prompt) -> Result<(), ModelError> {
-        let limit = self.context_tokens.saturating_sub(1);
-        if prompt.tokens.len() > limit {
-            return Err(ModelError::PromptTooLong { tokens: prompt.tokens.len(), limit });
-        }
-        if prompt.tokens.is_empty() {
-            return Err(ModelError::Request("the prompt is empty".to_owned()));
-        }
-        Ok(())
-    }
 }
 
 impl Generator for ScriptedGenerator {
@@ -90,13 +79,8 @@ impl Generator for ScriptedGenerator {
             text.push('\n');
         }
         text.push_str("assistant:");
-        Ok(Prompt {
-            tokens: words(&text).map(word_token).collect(),
-            text,
-            cuts: Vec::new(),
-            fixed_tokens: 0,
-            shared_tokens: 0,
-        })
+        let tokens = words(&text).map(word_token).collect();
+        Ok(Prompt::without_cuts(tokens, text))
     }
 
     fn generate(
@@ -104,7 +88,7 @@ impl Generator for ScriptedGenerator {
         request: &GenerateRequest,
         on_token: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Generation, ModelError> {
-        self.check(&request.prompt)?;
+        request.prompt.check(self.context_tokens)?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let prompt = &request.prompt.tokens;
         let shared = state.held.iter().zip(prompt).take_while(|(held, new)| held == new).count();
@@ -156,7 +140,7 @@ impl Generator for ScriptedGenerator {
 
     /// The number of words of each continuation, negative: longer is less likely.
     fn score(&self, prompt: &Prompt, continuations: &[&str]) -> Result<Vec<f32>, ModelError> {
-        self.check(prompt)?;
+        prompt.check(self.context_tokens)?;
         Ok(continuations
             .iter()
             .map(|text| -f32::from(u16::try_from(words(text).count()).unwrap_or(u16::MAX)))

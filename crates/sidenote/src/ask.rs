@@ -27,6 +27,7 @@ use crate::{
     retrieve::{Hit, milliseconds},
     short::short_form,
     verdict::{Claim, Judge},
+    whole,
 };
 
 /// Confidence below which other ways to an answer are tried, even where this one may be shown.
@@ -212,11 +213,7 @@ impl Asking<'_> {
         let Some(whole) = self.question.whole else { return self.with_sentences(part, hits, sentences) };
         let may_be_read = |place: usize| sentences.binary_search_by_key(&place, |sentence| sentence.hit).is_ok();
         let context = Rc::new(context::of_whole_documents(&whole.passages, hits, may_be_read));
-        let prompt = self.generator.render(&prompt::whole_messages(&context.passages, &part.question))?;
-        let limit = self.generator.info().context_tokens.saturating_sub(self.max_tokens());
-        if prompt.tokens.len() > limit {
-            return Err(Error::DocumentsTooLong { tokens: prompt.tokens.len(), limit });
-        }
+        let prompt = whole::prompt_of(&context, &part.question, self.max_tokens(), self.generator)?;
         let mut asked = self.with_sentences(part, hits, sentences)?;
         asked[0] = AskedOf { prompt, context };
         Ok(asked)

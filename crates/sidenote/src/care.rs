@@ -109,7 +109,7 @@ pub(crate) fn export(
         let exported = ExportedDocument {
             author: stored.author.clone(),
             created: stored.created_unix_ms.and_then(rfc3339),
-            sha256: stored.fingerprint.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: stored.fingerprint.sha256_hex(),
             warnings: stored.warnings.clone(),
             text,
             chunks: chunks.collect(),

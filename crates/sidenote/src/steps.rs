@@ -12,7 +12,7 @@ use sidenote_model::{CancelToken, Generator, StopReason};
 use crate::{
     error::Error,
     prompt,
-    terms::{term_set, terms},
+    terms::{find_words, says_more, terms},
 };
 
 /// Where the name goes.
@@ -81,23 +81,14 @@ pub(crate) fn name_in(
     let written = prompt::written(&messages, MAX_NAME_TOKENS, generator, cancel)?;
     let name = written.text.trim().trim_end_matches('.').trim_matches('"');
     let is_whole = written.stop_reason == StopReason::EndOfText;
-    let is_new = !terms(name).is_empty() && !term_set(name).is_subset(&term_set(question));
-    let stands_there = has_words(text, name) || has_words(source, name);
-    Ok((is_whole && is_new && is_short(name) && stands_there).then(|| name.to_owned()))
+    let stands_there = |text: &str| find_words(text, name, |a, b| a == b).is_some();
+    let stands_there = stands_there(text) || stands_there(source);
+    Ok((is_whole && says_more(name, question) && is_short(name) && stands_there).then(|| name.to_owned()))
 }
 
 fn is_short(name: &str) -> bool {
     name.split_whitespace().count() <= MAX_NAME_WORDS
         && !name.contains(|c: char| c.is_control() || matches!(c, '?' | '#'))
-}
-
-/// Whether `text` has the words as they are, none of them as a piece of a longer one.
-fn has_words(text: &str, words: &str) -> bool {
-    text.match_indices(words).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + words.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
-    })
 }
 
 #[cfg(test)]

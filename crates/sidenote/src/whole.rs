@@ -3,14 +3,14 @@
 //! What it made of them is the same for every question, so it is kept: in memory, and in the data folder, where the next process
 //! finds it. A state lasts as long as its documents are there with the same content.
 
-use std::{fmt::Write, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use sidenote_index::{DocumentId, Filter, Index, StoredDocument};
-use sidenote_model::{CancelToken, GenerateRequest, Generator, KeepShared, StopReason, retain_states};
+use sidenote_model::{CancelToken, GenerateRequest, Generator, KeepShared, Prompt, StopReason, retain_states};
 
 use crate::{
     config::Config,
-    context,
+    context::{self, Context},
     error::Error,
     models::states_folder,
     prompt,
@@ -49,12 +49,22 @@ impl Whole {
 
 /// A document with this content, as its states name it.
 fn name_of(document: &StoredDocument) -> String {
-    let mut name = format!("{}-", document.id.0);
-    for byte in &document.fingerprint.sha256[..8] {
-        // Writing to a String does not fail.
-        let _ = write!(name, "{byte:02x}");
+    format!("{}-{}", document.id.0, &document.fingerprint.sha256_hex()[..16])
+}
+
+/// The prompt of a question behind documents that are read whole, where it leaves room for an answer of so many tokens.
+pub(crate) fn prompt_of(
+    context: &Context,
+    question: &str,
+    answer_tokens: usize,
+    generator: &dyn Generator,
+) -> Result<Prompt, Error> {
+    let prompt = generator.render(&prompt::whole_messages(&context.passages, question))?;
+    let limit = generator.info().context_tokens.saturating_sub(answer_tokens);
+    if prompt.tokens.len() > limit {
+        return Err(Error::DocumentsTooLong { tokens: prompt.tokens.len(), limit });
     }
-    name
+    Ok(prompt)
 }
 
 /// What the language model has read ahead of questions.
@@ -84,11 +94,7 @@ pub(crate) fn pin(
         return Ok(PinReport::default());
     }
     let context = context::of_whole_documents(&whole.passages, &whole.passages, |_| true);
-    let prompt = generator.render(&prompt::whole_messages(&context.passages, ""))?;
-    let limit = window.saturating_sub(config.answer.max_tokens);
-    if prompt.tokens.len() > limit {
-        return Err(Error::DocumentsTooLong { tokens: prompt.tokens.len(), limit });
-    }
+    let prompt = prompt_of(&context, "", config.answer.max_tokens, generator)?;
     let tokens = prompt.shared_tokens;
     let request = GenerateRequest {
         cancel: cancel.clone(),
@@ -104,7 +110,7 @@ pub(crate) fn pin(
         documents,
         tokens,
         reused: generation.tokens_reused.min(tokens),
-        left: limit.saturating_sub(tokens),
+        left: window.saturating_sub(config.answer.max_tokens + tokens),
     })
 }
 

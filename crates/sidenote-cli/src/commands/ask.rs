@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use sidenote::{Answer, AnswerMode, AskEvent, AskPhase, AskRequest, ChatId, Citation, Engine};
+use sidenote::{Answer, AnswerMode, AnswerSentence, AskEvent, AskPhase, AskRequest, ChatId, Citation, Engine};
 use sidenote_http::to_safe_json;
 
 use super::{Session, explain, search};
@@ -88,6 +88,7 @@ pub(super) fn show(answer: &Answer, chat: Option<ChatId>, output: &Output) -> an
 
 /// Shows an answer while it is written.
 struct Listener {
+    terminal: Terminal,
     shown: Shown,
     /// What the engine is doing, on standard error, until there is something to read.
     doing: Option<Progress>,
@@ -103,7 +104,7 @@ enum Shown {
     /// Drafts, settled in place.
     Drafts(Draft<io::Stdout>),
     /// Checked sentences only, or their short forms. Whether one stands there already.
-    Settled { terminal: Terminal, short: bool, begun: bool },
+    Settled { short: bool, begun: bool },
 }
 
 impl Listener {
@@ -112,11 +113,11 @@ impl Listener {
             Shows::Events => Shown::Events,
             Shows::Drafts | Shows::Settled { .. } if output.json => Shown::Nothing,
             Shows::Drafts if output.terminal.is_terminal => Shown::Drafts(Draft::new(io::stdout(), output.terminal)),
-            Shows::Drafts => Shown::Settled { terminal: output.terminal, short: false, begun: false },
-            Shows::Settled { short } => Shown::Settled { terminal: output.terminal, short, begun: false },
+            Shows::Drafts => Shown::Settled { short: false, begun: false },
+            Shows::Settled { short } => Shown::Settled { short, begun: false },
         };
         let doing = (output.talk == Talk::Bar).then(|| Progress::new(Talk::Bar));
-        Self { shown, doing, failed: None }
+        Self { terminal: output.terminal, shown, doing, failed: None }
     }
 
     fn hear(&mut self, event: &AskEvent<'_>, session: &Session) {
@@ -151,6 +152,8 @@ impl Listener {
     }
 
     fn show(&mut self, event: &AskEvent<'_>) -> io::Result<()> {
+        let emphasised =
+            |sentence: &AnswerSentence| self.terminal.emphasised(&sentence.text, sentence.short.as_deref());
         match &mut self.shown {
             Shown::Nothing => Ok(()),
             Shown::Events => {
@@ -162,13 +165,12 @@ impl Listener {
             Shown::Drafts(draft) => match event {
                 AskEvent::Token(text) => draft.extend(text),
                 AskEvent::Sentence { sentence, .. } => {
-                    let text = draft.terminal().emphasised(&sentence.text, sentence.short.as_deref());
-                    draft.settle(&format!("{text} {}", marks(&sentence.citations)))
+                    draft.settle(&format!("{} {}", emphasised(sentence), marks(&sentence.citations)))
                 }
                 AskEvent::Retract(_) => draft.retract(),
                 AskEvent::Phase(_) | AskEvent::Understood(_) | AskEvent::Final(_) => Ok(()),
             },
-            Shown::Settled { terminal, short, begun } => {
+            Shown::Settled { short, begun } => {
                 let AskEvent::Sentence { sentence, .. } = event else { return Ok(()) };
                 let space = match (std::mem::replace(begun, true), *short) {
                     (false, _) => "",
@@ -178,7 +180,7 @@ impl Listener {
                 };
                 let text = match short {
                     true => one_line(sentence.in_short()),
-                    false => terminal.emphasised(&sentence.text, sentence.short.as_deref()),
+                    false => emphasised(sentence),
                 };
                 let mut stdout = io::stdout().lock();
                 write!(stdout, "{space}{text} {}", marks(&sentence.citations))?;

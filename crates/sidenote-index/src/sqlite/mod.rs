@@ -16,7 +16,7 @@ mod documents;
 mod next_model;
 mod put;
 mod read;
-mod rows;
+pub(crate) mod rows;
 mod whole;
 mod write;
 

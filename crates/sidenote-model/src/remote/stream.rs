@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, http};
+use ureq::{Agent, Body, RequestBuilder, http};
 
 use crate::{CancelToken, ModelError};
 
@@ -66,10 +66,7 @@ impl Endpoint {
 
     /// A JSON document.
     pub(super) fn get(&self, path: &str) -> Result<Value, ModelError> {
-        let mut request = self.agent.get(format!("{}{path}", self.url));
-        if let Some(key) = &self.key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
+        let request = self.with_key(self.agent.get(format!("{}{path}", self.url)));
         let response = request.call().map_err(|error| self.failed(&error))?;
         let body = self.accepted(response)?.into_with_config().limit(MAX_DOCUMENT_BYTES).read_to_vec();
         let body = body.map_err(|error| self.failed(&error))?;
@@ -131,14 +128,10 @@ impl Endpoint {
 
     /// Reads a stream to its end, or until nobody listens.
     fn read(&self, body: &str, sender: &SyncSender<Result<Chunk, ModelError>>) -> Result<(), ModelError> {
-        let mut request = self
-            .agent
-            .post(format!("{}/chat/completions", self.url))
+        let request = self
+            .with_key(self.agent.post(format!("{}/chat/completions", self.url)))
             .header("content-type", "application/json")
             .header("accept", "text/event-stream");
-        if let Some(key) = &self.key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
         let response = request.send(body).map_err(|error| self.failed(&error))?;
         let mut lines = BufReader::new(self.accepted(response)?.into_reader());
         let mut line = Vec::new();
@@ -163,6 +156,13 @@ impl Endpoint {
             }
         }
         if is_stream { Ok(()) } else { Err(self.error("it did not answer with a stream of events")) }
+    }
+
+    fn with_key<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match &self.key {
+            Some(key) => request.header("authorization", format!("Bearer {key}")),
+            None => request,
+        }
     }
 
     /// The next line without its end; `false` after the last one.

@@ -135,7 +135,7 @@ impl AnswerScores {
                 judge::is_right(&read.join("\n"), &query.answers)
             }),
             relevant_read: relevant_read(query, answer, by_path),
-            answer: answer.answer.clone(),
+            answer: shown.text,
             quotes: answer.citations.iter().map(|citation| citation.quote.clone()).collect(),
             draft: answer.draft.clone(),
             signals: answer.signals,
