@@ -92,7 +92,7 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The sha256 as 64 lower-case hex digits.
     pub fn sha256_hex(&self) -> String {
-        crate::sqlite::rows::hex(&self.sha256)
+        crate::sqlite::hex(&self.sha256)
     }
 }
 

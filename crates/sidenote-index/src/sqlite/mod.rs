@@ -16,7 +16,7 @@ mod documents;
 mod next_model;
 mod put;
 mod read;
-pub(crate) mod rows;
+mod rows;
 mod whole;
 mod write;
 
@@ -32,7 +32,7 @@ use crate::files::{self, Layout};
 pub(crate) use next_model::NextRows;
 pub(crate) use put::{PutRows, unit_vector};
 pub(crate) use rows::{
-    ChunkRow, ModelRow, SegmentRow, State, chunk_rows, chunk_rows_changed, model, removed_after, segments, state,
+    ChunkRow, ModelRow, SegmentRow, State, chunk_rows, chunk_rows_changed, hex, model, removed_after, segments, state,
     vectors,
 };
 
